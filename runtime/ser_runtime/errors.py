@@ -1,0 +1,116 @@
+"""The errors that a user can cause, each kind with the exit code that the commands end with."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+USAGE_EXIT_CODE = 2
+INTERRUPTED_EXIT_CODE = 130
+TERMINATED_EXIT_CODE = 143
+CLOSED_OUTPUT_EXIT_CODE = 141
+
+_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
+
+class SerError(Exception):
+    """Base of every error that a user can cause; its message says what to do about it."""
+
+    exit_code = 1
+
+
+class AudioError(SerError):
+    """Audio that is missing, empty, truncated, not audio, or of an impossible format."""
+
+    exit_code = 3
+
+
+class MicrophoneError(SerError):
+    """No microphone, one that refuses, or no PortAudio library."""
+
+    exit_code = 4
+
+
+class ModelFileError(SerError):
+    """A model file that is missing, corrupt, foreign, or needs what this version cannot compute."""
+
+    exit_code = 5
+
+
+class FeatureSpecError(ModelFileError):
+    """A feature specification that this version cannot compute."""
+
+
+class CorporaError(SerError):
+    """A corpora folder that is missing, or with nothing usable in it."""
+
+    exit_code = 6
+
+
+class MissingExtraError(SerError):
+    """A command whose extra is not installed."""
+
+    exit_code = 7
+
+
+class StorageError(SerError):
+    """A disk that is full, a quota or file-size limit that is reached, a read-only target."""
+
+    exit_code = 8
+
+
+class RunFolderError(SerError):
+    """A run folder that is missing, incomplete, corrupt, or of another configuration."""
+
+    exit_code = 9
+
+
+class VerificationError(SerError):
+    """An exported file that does not agree with the model that it was made from."""
+
+    exit_code = 10
+
+
+class TrainingError(SerError):
+    """A training that cannot go on, such as one whose loss is not a number."""
+
+    exit_code = 11
+
+
+EXIT_CODES_HELP = """exit codes:
+  0 success    2 wrong usage    3 audio    4 microphone    5 model file    6 corpora folder
+  7 missing extra    8 disk full or not writable    9 run folder    10 export not verified
+  11 training failed    130 interrupted    141 output closed    143 terminated"""
+
+
+def run_command(command: Callable[[], int | None]) -> NoReturn:
+    """Run a command and end the process: user errors as one line on stderr, never a traceback.
+
+    Raises:
+        SystemExit: Always; with 0, the command's own code, or the code of the error's kind.
+    """
+    try:
+        code = command() or 0
+        sys.stdout.flush()
+    except SerError as error:
+        code = _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _fail("interrupted", INTERRUPTED_EXIT_CODE)
+    except BrokenPipeError:
+        code = CLOSED_OUTPUT_EXIT_CODE
+    except OSError as error:
+        if error.errno not in _STORAGE_ERRNOS:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        code = _fail(f"cannot write: {error.strerror}{where}", StorageError.exit_code)
+    if code == CLOSED_OUTPUT_EXIT_CODE:
+        # The reader is gone: without this, Python would complain while it flushes at exit.
+        sys.stdout = None  # type: ignore[assignment]
+    sys.exit(code)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    return code

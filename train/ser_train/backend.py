@@ -1,0 +1,59 @@
+"""Choosing the Keras backend and its threads, before Keras is imported for the first time."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+from ser_runtime.errors import MissingExtraError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def use_backend(name: str | None = None, threads: int | None = None) -> str:
+    """Select the backend for this process.
+
+    Args:
+        name: One of `BACKENDS`; default `$KERAS_BACKEND`, else TensorFlow.
+        threads: Threads of the backend; default: its own choice.
+
+    Returns:
+        The backend's name.
+
+    Raises:
+        MissingExtraError: If Keras or the backend is not installed.
+    """
+    name = name or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    for package in ("keras", name, "sklearn"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(
+                f"training needs {package}: pip install 'ser-edge[train]'"
+                + (f" and {name}" if package == name and name != "tensorflow" else "")
+            )
+    if "keras" in sys.modules and sys.modules["keras"].backend.backend() != name:
+        raise RuntimeError(f"Keras already runs on {sys.modules['keras'].backend.backend()}")
+    os.environ["KERAS_BACKEND"] = name
+    # TensorFlow's start-up messages say nothing that a user could act on.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if name == "tensorflow":
+        _set_up_tensorflow(threads)
+    elif threads and name == "jax":
+        os.environ["XLA_FLAGS"] = (
+            f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen={threads > 1}".lower()
+        )
+    elif threads and name == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    return name
+
+
+def _set_up_tensorflow(threads: int | None) -> None:
+    import tensorflow
+
+    if threads:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+    # Without it, two trainings from one seed differ; it costs no measurable time on a CPU.
+    tensorflow.config.experimental.enable_op_determinism()

@@ -1,0 +1,116 @@
+"""The state of a training between two epochs, in one file that is whole or not there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_runtime.atomic_file import atomic_path
+from ser_runtime.errors import RunFolderError
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """How far a training is.
+
+    Attributes:
+        phase: `search` or `retrain`.
+        history: Phase -> metric -> value of each epoch: `loss`, `accuracy`, `val_loss`,
+            `val_accuracy`, `seconds`.
+        best_epoch: Epoch of the search, from 1, with the lowest validation loss.
+        best_weights: Of that epoch, where they are kept.
+    """
+
+    phase: str
+    history: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    best_weights: list[NDArray[np.float32]] | None = None
+
+    def epochs(self, phase: str) -> list[float]:
+        """Validation loss of each epoch of a phase."""
+        return self.history.get(phase, {}).get("val_loss", [])
+
+    def start_phase(self, phase: str) -> TrainingState:
+        """The state at the beginning of another phase."""
+        return dataclasses.replace(self, phase=phase)
+
+    def after_epoch(
+        self, metrics: dict[str, float], weights: list[NDArray[np.float32]] | None
+    ) -> TrainingState:
+        """The state after one more epoch.
+
+        Args:
+            metrics: Of the epoch.
+            weights: Kept if the epoch is the best of the search; None to keep none.
+        """
+        before = self.history.get(self.phase, {})
+        after = {name: [*before.get(name, []), value] for name, value in metrics.items()}
+        history = {**self.history, self.phase: after}
+        best_epoch, best_weights = self.best_epoch, self.best_weights
+        if self.phase == "search":
+            losses = after["val_loss"]
+            if losses[-1] == min(losses) and losses.count(losses[-1]) == 1:
+                best_epoch, best_weights = len(losses), weights
+        return TrainingState(self.phase, history, best_epoch, best_weights)
+
+
+def save_checkpoint(path: Path, model: keras.Model, state: TrainingState) -> None:
+    """Write weights, optimizer and state.
+
+    Raises:
+        StorageError: If the disk is full; an earlier checkpoint stays as it was.
+    """
+    arrays = {f"weight{i}": value for i, value in enumerate(model.get_weights())}
+    for i, variable in enumerate(model.optimizer.variables):
+        arrays[f"optimizer{i}"] = np.asarray(variable.numpy())
+    for i, value in enumerate(state.best_weights or []):
+        arrays[f"best{i}"] = value
+    facts = {"phase": state.phase, "history": state.history, "best_epoch": state.best_epoch}
+    arrays["state"] = np.array(json.dumps(facts))
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_checkpoint(path: Path, model: keras.Model) -> TrainingState:
+    """Read a checkpoint into a model and its optimizer.
+
+    Raises:
+        RunFolderError: If the file is damaged or of another model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        facts: dict[str, Any] = json.loads(str(arrays["state"]))
+        model.set_weights(_numbered(arrays, "weight"))
+        for variable, value in zip(
+            model.optimizer.variables, _numbered(arrays, "optimizer"), strict=True
+        ):
+            variable.assign(value)
+        return TrainingState(
+            facts["phase"],
+            facts["history"],
+            facts["best_epoch"],
+            _numbered(arrays, "best") or None,
+        )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunFolderError(
+            f"the checkpoint {path} is damaged or of another model ({error}): "
+            "remove it, or start anew with --fresh"
+        ) from error
+
+
+def _numbered(arrays: dict[str, NDArray[Any]], name: str) -> list[NDArray[Any]]:
+    count = sum(key.startswith(name) for key in arrays)
+    return [arrays[f"{name}{i}"] for i in range(count)]

@@ -1,0 +1,95 @@
+"""The arrays that one split trains, validates and tests on, standardized a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_runtime.labels import EMOTIONS
+from ser_runtime.standardization import Standardization
+from ser_train.corpora import Clip
+from ser_train.features.cache import ClipFeatures
+from ser_train.features.standardize import measure_standardization
+from ser_train.splits import Split
+from ser_train.splits import label_of
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Feature matrices of one set, each with its class.
+
+    Attributes:
+        ids: Clip id of each sample.
+        rows: int64 [samples], rows of `features.values`.
+        copies: int64 [samples], 0 for the clean clip, else the number of the noisy copy.
+        classes: int64 [samples], indices into `EMOTIONS`.
+        features: Of all clips.
+        standardization: Of the split.
+    """
+
+    ids: tuple[str, ...]
+    rows: NDArray[np.int64]
+    copies: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    features: ClipFeatures
+    standardization: Standardization
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def raw(self, which: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
+        """Features as the extractor computes them: float32 [n, coefficients, frames]."""
+        return self.features.values[self.rows[which], self.copies[which]]
+
+    def standardized(self, which: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Model inputs: float32 [n, coefficients, frames]."""
+        return self.standardization(self.raw(which))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The three sets of a split."""
+
+    split: Split
+    standardization: Standardization
+    train: Samples
+    validation: Samples
+    test: Samples
+
+
+def make_dataset(
+    clips: Sequence[Clip], split: Split, features: ClipFeatures, noisy_copies: int
+) -> Dataset:
+    """Bring features, labels and split together.
+
+    Args:
+        clips: All clips of the index.
+        split: Which of them train, validate and test.
+        features: Of all clips, with at least `noisy_copies` noisy copies each.
+        noisy_copies: Noisy copies that join each training clip; validation and test stay clean.
+    """
+    standardization = measure_standardization(features, features.rows(split.train))
+    class_of = {clip.id: EMOTIONS.index(label_of(clip, split.protocol)) for clip in clips}
+
+    def samples(ids: Sequence[str], copies: int) -> Samples:
+        rows = features.rows(ids)
+        classes = np.array([class_of[clip_id] for clip_id in ids], np.int64)
+        return Samples(
+            ids=tuple(ids) * (1 + copies),
+            rows=np.tile(rows, 1 + copies),
+            copies=np.repeat(np.arange(1 + copies), len(rows)),
+            classes=np.tile(classes, 1 + copies),
+            features=features,
+            standardization=standardization,
+        )
+
+    return Dataset(
+        split=split,
+        standardization=standardization,
+        train=samples(split.train, noisy_copies),
+        validation=samples(split.validation, 0),
+        test=samples(split.test, 0),
+    )

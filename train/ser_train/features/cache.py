@@ -1,0 +1,181 @@
+"""Features of all clips, computed once in parallel and kept on disk.
+
+A cache entry is a folder named after the hash of what it holds: feature spec, corpus content and
+noise. Each array carries a checksum; a damaged entry is named and made again, never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_runtime.atomic_file import storage_errors
+from ser_runtime.feature_spec import FeatureSpec
+from ser_runtime.features import compute_features
+from ser_runtime.features import fit_window
+from ser_train.corpora import Clip
+from ser_train.corpora import CorpusIndex
+from ser_train.corpora.clip import read_clip
+from ser_train.features.awgn import add_noise
+from ser_train.features.awgn import noise_generator
+
+log = logging.getLogger(__name__)
+
+_CLIPS_PER_TASK = 32
+_CHECKSUM_BYTES = 1 << 24
+_VERSION = 1
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """Features of all clips of an index.
+
+    Attributes:
+        ids: Clip ids, one per row.
+        values: float32 [clips, 1 + noisy copies, coefficients, frames], not standardized; copy 0
+            is the clean clip. Read-only, mapped from disk.
+    """
+
+    ids: tuple[str, ...]
+    values: NDArray[np.float32]
+
+    def rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Row numbers of clips."""
+        row_of = {clip_id: row for row, clip_id in enumerate(self.ids)}
+        return np.array([row_of[clip_id] for clip_id in ids], np.int64)
+
+
+def default_cache_folder() -> Path:
+    """`$SER_EDGE_CACHE`, or `ser-edge` in the user's cache folder."""
+    if folder := os.environ.get("SER_EDGE_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ser-edge"
+
+
+def cached_features(
+    index: CorpusIndex,
+    spec: FeatureSpec,
+    folder: Path,
+    noisy_copies: int = 0,
+    noise_seed: int = 0,
+    progress: Progress | None = None,
+    workers: int = 2,
+) -> ClipFeatures:
+    """Features of every clip, from the cache or computed into it.
+
+    Noisy copies are drawn once, from `noise_seed` and the clip's id alone, so that all splits
+    share them.
+
+    Raises:
+        StorageError: If the disk is full; nothing half-written stays.
+    """
+    key = {
+        "version": _VERSION,
+        "spec": spec.to_dict(),
+        "corpora": index.content_hash,
+        "noisy_copies": noisy_copies,
+        "noise_seed": noise_seed if noisy_copies else None,
+    }
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    entry = folder / "features" / name
+    ids = tuple(clip.id for clip in index.clips)
+    shape = (len(ids), 1 + noisy_copies, *spec.shape)
+    if entry.exists():
+        fault = _fault(entry, shape)
+        if fault is None:
+            return ClipFeatures(ids, np.load(entry / "values.npy", mmap_mode="r"))
+        log.warning("feature cache %s is damaged (%s): computing it again", entry, fault)
+        shutil.rmtree(entry)
+    with storage_errors(entry):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=entry.parent))
+        try:
+            _compute(made / "values.npy", index.clips, spec, shape, noise_seed, progress, workers)
+            checksum = _checksum(made / "values.npy")
+            (made / "key.json").write_text(json.dumps({**key, "checksum": checksum}, indent=1))
+            made.replace(entry)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return ClipFeatures(ids, np.load(entry / "values.npy", mmap_mode="r"))
+
+
+def _compute(
+    path: Path,
+    clips: Sequence[Clip],
+    spec: FeatureSpec,
+    shape: tuple[int, ...],
+    noise_seed: int,
+    progress: Progress | None,
+    workers: int,
+) -> None:
+    tasks = [
+        (clips[start : start + _CLIPS_PER_TASK], spec, shape[1], noise_seed)
+        for start in range(0, len(clips), _CLIPS_PER_TASK)
+    ]
+    # "spawn": a forked child of a process with TensorFlow's threads can hang.
+    context = multiprocessing.get_context("spawn")
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("wb") as file, ProcessPoolExecutor(workers, mp_context=context) as pool:
+        np.lib.format.write_array_header_1_0(file, header)
+        try:
+            done = 0
+            for block in pool.map(_features_of, tasks):
+                file.write(block.astype("<f4", copy=False).tobytes())
+                done += len(block)
+                if progress:
+                    progress(done, len(clips))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _features_of(task: tuple[Sequence[Clip], FeatureSpec, int, int]) -> NDArray[np.float32]:
+    """float32 [clips, copies, coefficients, frames] of a few clips; runs in a worker."""
+    clips, spec, copies, noise_seed = task
+    block = np.empty((len(clips), copies, *spec.shape), np.float32)
+    for row, clip in zip(block, clips, strict=True):
+        audio = read_clip(clip.path, spec.sample_rate, spec.window_samples)
+        window = fit_window(audio, spec.window_samples)
+        row[0] = compute_features(window, spec)
+        for copy in range(1, copies):
+            noisy, _ = add_noise(window, noise_generator(noise_seed, clip.id, copy))
+            row[copy] = compute_features(noisy, spec)
+    return block
+
+
+def _fault(entry: Path, shape: tuple[int, ...]) -> str | None:
+    """What is wrong with a cache entry, or None."""
+    try:
+        key = json.loads((entry / "key.json").read_text())
+        values = np.load(entry / "values.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        return str(error)
+    if values.shape != shape:
+        return f"shape {values.shape} instead of {shape}"
+    if key.get("checksum") != _checksum(entry / "values.npy"):
+        return "its checksum differs"
+    return None
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(_CHECKSUM_BYTES):
+            value = zlib.crc32(block, value)
+    return value

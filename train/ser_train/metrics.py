@@ -1,0 +1,171 @@
+"""Accuracy and its kin, each with its 95 % interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import confusion_matrix
+
+from ser_runtime.labels import EMOTIONS
+from ser_runtime.temperature import apply_temperature
+
+_BOOTSTRAP_DRAWS = 2000
+_BOOTSTRAP_SEED = 0
+_ECE_BINS = 15
+_INTERVAL_PERCENTILES = (2.5, 97.5)
+_NORMAL_95 = 1.959964
+_TARGET_PRECISION = 0.9
+
+
+def score(
+    classes: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    clusters: Sequence[str],
+    corpora: Sequence[str],
+) -> dict[str, Any]:
+    """Every figure of a set of scored clips.
+
+    Args:
+        classes: int64 [clips], the right indices into `EMOTIONS`.
+        probabilities: float32 [clips, classes].
+        clusters: What the bootstrap draws: the speakers where they are held out, else the clips.
+        corpora: Corpus of each clip.
+
+    Returns:
+        `clips`, `accuracy`, `unweighted_accuracy` (mean recall of the classes that occur),
+        `macro_f1`, `ece`, `confusion` (rows are right, columns recognized), `per_class`
+        (precision, recall, f1, support) and `per_corpus` (accuracy, clips); `*_interval` is the
+        95 % interval of each, by bootstrap over clusters.
+    """
+    predicted = probabilities.argmax(axis=1)
+    confusion = confusion_matrix(classes, predicted, labels=range(len(EMOTIONS)))
+    drawn = _bootstrap_confusions(classes, predicted, clusters)
+    figures = _figures(confusion[None])
+    spread = _figures(drawn)
+    result: dict[str, Any] = {"clips": len(classes)}
+    for name in ("accuracy", "unweighted_accuracy", "macro_f1"):
+        result[name] = float(figures[name][0])
+        result[f"{name}_interval"] = _interval(spread[name])
+    result["ece"] = expected_calibration_error(classes, probabilities)
+    result["per_class"] = {
+        emotion: {
+            **{key: float(figures[key][0, i]) for key in ("precision", "recall", "f1")},
+            "f1_interval": _interval(spread["f1"][:, i]),
+            "support": int(confusion[i].sum()),
+        }
+        for i, emotion in enumerate(EMOTIONS)
+    }
+    result["per_corpus"] = {}
+    for corpus in sorted(set(corpora)):
+        here = np.array([name == corpus for name in corpora])
+        inside = [cluster for cluster, used in zip(clusters, here, strict=True) if used]
+        spread = _figures(_bootstrap_confusions(classes[here], predicted[here], inside))
+        result["per_corpus"][corpus] = {
+            "accuracy": float((classes[here] == predicted[here]).mean()),
+            "accuracy_interval": _interval(spread["accuracy"]),
+            "clips": int(here.sum()),
+        }
+    result["confusion"] = confusion.tolist()
+    return result
+
+
+def difference_from_report(
+    accuracy: float, clips: int, report_accuracy: float, report_clips: int
+) -> dict[str, Any]:
+    """How far an accuracy is from the report's, and whether chance explains it.
+
+    Returns:
+        `difference`, its 95 % `interval` (two independent binomials, normal approximation), and
+        `within_chance`: whether the interval holds zero.
+    """
+    difference = accuracy - report_accuracy
+    variance = accuracy * (1 - accuracy) / clips
+    variance += report_accuracy * (1 - report_accuracy) / report_clips
+    margin = _NORMAL_95 * math.sqrt(variance)
+    return {
+        "difference": difference,
+        "interval": [difference - margin, difference + margin],
+        "within_chance": abs(difference) <= margin,
+    }
+
+
+def expected_calibration_error(
+    classes: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> float:
+    """Mean gap between confidence and accuracy over 15 equal-width bins (Guo et al., 2017)."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == classes
+    bins = np.minimum((confidence * _ECE_BINS).astype(int), _ECE_BINS - 1)
+    gaps = np.bincount(bins, right - confidence.astype(np.float64), _ECE_BINS)
+    return float(np.abs(gaps).sum() / len(classes))
+
+
+def fit_temperature(classes: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
+    """The temperature that makes validation clips likeliest (Guo et al., 2017)."""
+
+    def loss(log_temperature: float) -> float:
+        scaled = apply_temperature(probabilities, math.exp(log_temperature))
+        chosen = scaled[np.arange(len(classes)), classes]
+        return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+
+    result = minimize_scalar(loss, bounds=(math.log(0.25), math.log(8.0)), method="bounded")
+    return float(math.exp(result.x))
+
+
+def confidence_threshold(
+    classes: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> float:
+    """The least confidence from which on 90 % of the validation clips are right; at most 1."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    order = np.argsort(-confidence, kind="stable")
+    right = (probabilities.argmax(axis=1) == classes)[order]
+    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
+    enough = np.flatnonzero(precision >= _TARGET_PRECISION)
+    return float(confidence[order][enough[-1]]) if len(enough) else 1.0
+
+
+def _bootstrap_confusions(
+    classes: NDArray[np.int64], predicted: NDArray[np.int64], clusters: Sequence[str]
+) -> NDArray[np.float64]:
+    """Confusion matrices of resampled clusters: float64 [draws, classes, classes]."""
+    n = len(EMOTIONS)
+    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    count = int(cluster.max()) + 1
+    counts = np.zeros((count, n * n))
+    np.add.at(counts, (cluster, classes * n + predicted), 1)
+    rng = np.random.default_rng(_BOOTSTRAP_SEED)
+    weights = rng.multinomial(count, np.full(count, 1 / count), _BOOTSTRAP_DRAWS)
+    return (weights @ counts).reshape(-1, n, n)
+
+
+def _figures(confusions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Figures of confusion matrices [draws, classes, classes]: the mean is over classes that occur.
+
+    A class that never occurs, and is never recognized, has no say in `macro_f1`; nor has one
+    without clips in `unweighted_accuracy`.
+    """
+    hits = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
+    support, recognized = confusions.sum(axis=2), confusions.sum(axis=1)
+    recall = _ratio(hits, support)
+    f1 = _ratio(2 * hits, support + recognized)
+    return {
+        "accuracy": hits.sum(axis=1) / support.sum(axis=1),
+        "unweighted_accuracy": _ratio(recall.sum(axis=1), (support > 0).sum(axis=1)),
+        "macro_f1": _ratio(f1.sum(axis=1), (support + recognized > 0).sum(axis=1)),
+        "precision": _ratio(hits, recognized),
+        "recall": recall,
+        "f1": f1,
+    }
+
+
+def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
+    return numerator / np.maximum(denominator, 1)
+
+
+def _interval(values: NDArray[np.float64]) -> list[float]:
+    return [float(value) for value in np.percentile(values, _INTERVAL_PERCENTILES)]

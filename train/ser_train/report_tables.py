@@ -1,0 +1,48 @@
+"""The report's own figures: its tables, as data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """One results table of the report.
+
+    Attributes:
+        section: Where it stands.
+        accuracy: On its test clips, as printed (two digits).
+        support: Number of test clips.
+        macro_f1: Unweighted mean of the F1 scores, as printed.
+        per_class: Emotion -> `precision`, `recall`, `f1`, `support`.
+    """
+
+    section: str
+    accuracy: float
+    support: int
+    macro_f1: float
+    per_class: dict[str, dict[str, float]]
+
+
+def report_table(experiment: str) -> ReportTable | None:
+    """The report's table of an experiment; None if it printed none."""
+    entry = _tables().get(experiment)
+    if entry is None or entry.get("accuracy") is None:
+        return None
+    return ReportTable(
+        section=entry["section"],
+        accuracy=entry["accuracy"],
+        support=entry["support"],
+        macro_f1=entry["macro_avg"]["f1"],
+        per_class=entry["per_class"],
+    )
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    file = resources.files("ser_train") / "data" / "report_tables.json"
+    return json.loads(file.read_text(encoding="utf-8"))["experiments"]

@@ -1,0 +1,66 @@
+"""A run's figures beside the report's, on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ser_runtime.labels import EMOTIONS
+from ser_train.report_tables import report_table
+
+
+def show_results(metrics: dict[str, Any], console: Console | None = None) -> None:
+    """Print precision, recall and F1 of each class beside the report's, and the summary.
+
+    Args:
+        metrics: Content of a metrics.json.
+        console: Where to; default stdout.
+    """
+    console = console or Console()
+    printed = report_table(metrics["experiment"])
+    split = metrics["protocol"] + (f" fold {metrics['fold']}" if metrics["fold"] else "")
+    table = Table(title=f"{metrics['experiment']} on {split}, seed {metrics['seed']}", box=None)
+    table.add_column("")
+    for name in ("precision", "recall", "F1", "support"):
+        table.add_column(name, justify="right")
+    if printed:
+        for name in ("precision", "recall", "F1", "support"):
+            table.add_column(f"report {name}", justify="right", style="dim")
+    for emotion in EMOTIONS:
+        row = _class_row(metrics["per_class"][emotion])
+        row += _class_row(printed.per_class[emotion]) if printed else []
+        table.add_row(emotion, *row)
+    console.print(table)
+    for name in ("accuracy", "unweighted_accuracy", "macro_f1"):
+        low, high = metrics[f"{name}_interval"]
+        line = f"{name.replace('_', ' ')}: {metrics[name]:.3f} (95 %: {low:.3f} to {high:.3f})"
+        if "report" in metrics and name in metrics["report"]:
+            line += f"; report {metrics['report'][name]:.2f}"
+        console.print(line, highlight=False)
+    if report := metrics.get("report"):
+        low, high = report["interval"]
+        chance = "within" if report["within_chance"] else "beyond"
+        console.print(
+            f"accuracy minus the report's: {report['difference']:+.3f} "
+            f"(95 %: {low:+.3f} to {high:+.3f}; {chance} chance)",
+            highlight=False,
+        )
+        if not report["like_for_like"]:
+            console.print(
+                "not like for like: the report labelled all SAVEE clips surprise, which "
+                "flatters it (--protocol report-labels compares alike)",
+                style="yellow",
+            )
+    if metrics["speakers_shared"]:
+        console.print(
+            "flattering: the same speakers are in training and test "
+            "(--protocol speaker-independent gives the number to believe)",
+            style="yellow",
+        )
+
+
+def _class_row(figures: dict[str, float]) -> list[str]:
+    values = [f"{figures[name]:.2f}" for name in ("precision", "recall", "f1")]
+    return [*values, str(int(figures["support"]))]

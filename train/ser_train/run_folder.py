@@ -1,0 +1,182 @@
+"""What a training leaves behind, and export reads: one folder, each file whole or not there.
+
+    config.json        experiment, protocol, seed, versions; written first
+    split.json         clip ids of the three sets, and their hash
+    checkpoint.npz     while training: weights, optimizer, history
+    history.json       losses and accuracies of every epoch
+    standardization.json
+    model.weights.h5   Keras weights
+    predictions.csv    probabilities of every validation and test clip
+    {calibration,validation,test}.npz   features (float32, not standardized), classes, ids
+    confusion_matrix.png  learning_curves.png
+    metrics.json       figures of the test clips; written last: its presence means complete
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_runtime.atomic_file import atomic_path
+from ser_runtime.atomic_file import write_text
+from ser_runtime.errors import RunFolderError
+from ser_runtime.errors import SerError
+from ser_runtime.feature_spec import FeatureSpec
+from ser_runtime.labels import EMOTIONS
+from ser_runtime.standardization import Standardization
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSet:
+    """Features of a few clips, as kept in a run folder.
+
+    Attributes:
+        ids: Clip ids.
+        classes: int64 [clips], indices into `EMOTIONS`.
+        features: float32 [clips, coefficients, frames], not standardized.
+    """
+
+    ids: tuple[str, ...]
+    classes: NDArray[np.int64]
+    features: NDArray[np.float32]
+
+
+class RunFolder:
+    """Paths, reading and writing of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint = path / "checkpoint.npz"
+        self.weights = path / "model.weights.h5"
+        self.confusion_plot = path / "confusion_matrix.png"
+        self.curves_plot = path / "learning_curves.png"
+
+    @property
+    def started(self) -> bool:
+        """Whether a training was begun here."""
+        return (self.path / "config.json").exists()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the training here came to its end."""
+        return (self.path / "metrics.json").exists()
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write `name`.json.
+
+        Raises:
+            StorageError: If the disk is full; a file that was there stays as it was.
+        """
+        write_text(self.path / f"{name}.json", json.dumps(content, indent=1) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read `name`.json.
+
+        Raises:
+            RunFolderError: If it is missing or damaged.
+        """
+        path = self.path / f"{name}.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunFolderError(
+                f"{self.path} is not a complete run folder: it has no {path.name}"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise RunFolderError(f"{path} is damaged: {error}") from error
+        if not isinstance(content, dict):
+            raise RunFolderError(f"{path} is damaged: it holds no mapping")
+        return content
+
+    def config(self) -> dict[str, Any]:
+        """The configuration.
+
+        Raises:
+            RunFolderError: If it is missing, damaged, or of another version of this format.
+        """
+        config = self.read_json("config")
+        if config.get("version") != VERSION:
+            raise RunFolderError(
+                f"{self.path} has run-folder version {config.get('version')}, not {VERSION}"
+            )
+        return config
+
+    def spec(self) -> FeatureSpec:
+        """The feature spec of the run.
+
+        Raises:
+            RunFolderError: If the configuration has none that can be computed.
+        """
+        try:
+            return FeatureSpec.from_dict(self.config()["experiment"]["spec"])
+        except (KeyError, TypeError, SerError) as error:
+            raise RunFolderError(f"{self.path}: no usable feature spec ({error})") from error
+
+    def standardization(self) -> Standardization:
+        """The standardization of the run.
+
+        Raises:
+            RunFolderError: If it is missing or damaged.
+        """
+        try:
+            return Standardization.from_dict(self.read_json("standardization"))
+        except SerError as error:
+            raise RunFolderError(f"{self.path}: {error}") from error
+
+    def write_set(self, name: str, stored: StoredSet) -> None:
+        """Write `name`.npz.
+
+        Raises:
+            StorageError: If the disk is full.
+        """
+        with atomic_path(self.path / f"{name}.npz") as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                ids=np.array(stored.ids),
+                classes=stored.classes,
+                features=stored.features,
+            )
+
+    def read_set(self, name: str) -> StoredSet:
+        """Read `name`.npz.
+
+        Raises:
+            RunFolderError: If it is missing, damaged or of another spec.
+        """
+        path = self.path / f"{name}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                stored = StoredSet(
+                    tuple(arrays["ids"].tolist()), arrays["classes"], arrays["features"]
+                )
+        except FileNotFoundError as error:
+            raise RunFolderError(f"{self.path} lacks {path.name}: the run is incomplete") from error
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise RunFolderError(f"{path} is damaged: {error}") from error
+        if stored.features.shape != (len(stored.ids), *self.spec().shape):
+            raise RunFolderError(f"{path} holds {stored.features.shape}, not this run's features")
+        return stored
+
+    def write_predictions(
+        self, sets: Sequence[tuple[str, Sequence[str], NDArray[np.int64], NDArray[np.float32]]]
+    ) -> None:
+        """Write predictions.csv: set name, clip ids, classes and probabilities of each set."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["set", "clip", "emotion", "recognized", *EMOTIONS])
+        for name, ids, classes, probabilities in sets:
+            for clip_id, right, row in zip(ids, classes, probabilities, strict=True):
+                values = [f"{value:.6f}" for value in row]
+                writer.writerow([name, clip_id, EMOTIONS[right], EMOTIONS[row.argmax()], *values])
+        write_text(self.path / "predictions.csv", text.getvalue())

@@ -1,0 +1,217 @@
+"""The protocols: which clips train, validate and test. Pure functions of the clips' names.
+
+`report` and `report-labels` share speakers between the sets and flatter every model;
+`speaker-independent` does not, and is the number to believe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sklearn.model_selection import train_test_split
+
+from ser_runtime.errors import CorporaError
+from ser_train.corpora import Clip
+
+SETS = ("train", "validation", "test")
+FOLDS = ("1", "2", "3", "4", "5")
+TESS_FOLDS = ("tess-OAF", "tess-YAF")
+
+# The seed whose stratified draw has the report's test supports, to the clip, under its labels.
+_REPORT_SEED = 42
+_REPORT_FRACTION = 0.1
+
+_CREMA_D_TEST = tuple(
+    tuple(str(actor) for actor in range(first, last + 1))
+    for first, last in ((1001, 1018), (1019, 1036), (1037, 1054), (1055, 1072), (1073, 1091))
+)
+_RAVDESS_TEST = (
+    ("02", "05", "14", "15", "16"),
+    ("03", "06", "07", "13", "18"),
+    ("10", "11", "12", "19", "20"),
+    ("08", "17", "21", "23", "24"),
+    ("01", "04", "09", "22"),
+)
+_SAVEE_TEST = (("DC",), ("JE",), ("JK",), ("KL",), ())
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to divide the clips.
+
+    Attributes:
+        id: Name on the command line and in results.
+        shared_speakers: Whether the same voices are in training and test.
+        report_labels: Whether SAVEE is labelled as the report mislabelled it.
+        note: One line for tables.
+    """
+
+    id: str
+    shared_speakers: bool
+    report_labels: bool
+    note: str
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.id: protocol
+    for protocol in (
+        Protocol(
+            "report", True, False, "random 80/10/10, right labels; speakers shared: flattering"
+        ),
+        Protocol(
+            "report-labels",
+            True,
+            True,
+            "random 80/10/10 with the report's labelling fault (all SAVEE clips as surprise)",
+        ),
+        Protocol(
+            "speaker-independent",
+            False,
+            False,
+            "no speaker of the test clips in training: the number to believe",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clip ids of the three sets of one protocol and fold, each sorted.
+
+    Attributes:
+        protocol: Key of `PROTOCOLS`.
+        fold: Fold of `speaker-independent`; None for the others.
+        train: Ids of the clips that weights and standardization come from.
+        validation: Ids of the clips that every choice is made on.
+        test: Ids of the clips that are scored once.
+    """
+
+    protocol: str
+    fold: str | None
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`report`, or `speaker-independent-1`."""
+        return self.protocol if self.fold is None else f"{self.protocol}-{self.fold}"
+
+    @property
+    def hash(self) -> str:
+        """Hash over the ids of each set."""
+        digest = hashlib.sha256()
+        for name in SETS:
+            digest.update(f"{name}\n{chr(10).join(getattr(self, name))}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+def label_of(clip: Clip, protocol: str) -> str:
+    """The emotion of a clip under a protocol's labels."""
+    if PROTOCOLS[protocol].report_labels and clip.corpus == "SAVEE":
+        return "surprise"
+    return clip.emotion
+
+
+def make_split(clips: Sequence[Clip], protocol: str, fold: str | None = None) -> Split:
+    """Divide clips.
+
+    Args:
+        clips: In any order.
+        protocol: Key of `PROTOCOLS`.
+        fold: One of `FOLDS` or `TESS_FOLDS` for `speaker-independent`; None for the others.
+
+    Raises:
+        CorporaError: If a set would be empty, such as when corpora are missing.
+        ValueError: If `protocol` or `fold` is not known.
+    """
+    clips = sorted(clips)
+    if protocol == "speaker-independent":
+        if fold in FOLDS:
+            split = _speaker_fold(clips, fold)
+        elif fold in TESS_FOLDS:
+            split = _tess_fold(clips, fold)
+        else:
+            raise ValueError(f"fold must be one of {', '.join(FOLDS + TESS_FOLDS)}, not {fold!r}")
+    elif protocol in PROTOCOLS and fold is None:
+        split = _random(clips, protocol)
+    else:
+        raise ValueError(f"no protocol {protocol!r} with fold {fold!r}")
+    for name in SETS:
+        if not getattr(split, name):
+            raise CorporaError(f"the {name} set of {split.name} is empty: are corpora missing?")
+    return split
+
+
+def _random(clips: Sequence[Clip], protocol: str) -> Split:
+    """A tenth for test, as large a set of the rest for validation, both stratified."""
+    ids = [clip.id for clip in clips]
+    labels = {clip.id: label_of(clip, protocol) for clip in clips}
+    try:
+        rest, test = train_test_split(
+            ids,
+            test_size=_REPORT_FRACTION,
+            stratify=[labels[i] for i in ids],
+            random_state=_REPORT_SEED,
+        )
+        train, validation = train_test_split(
+            rest,
+            test_size=len(test),
+            stratify=[labels[i] for i in rest],
+            random_state=_REPORT_SEED,
+        )
+    except ValueError as error:
+        raise CorporaError(f"{len(clips)} clips are too few to split by emotion: {error}") from error
+    return _split(protocol, None, train, validation, test)
+
+
+def _speaker_fold(clips: Sequence[Clip], fold: str) -> Split:
+    """Speakers of one fold test; every fourth of the next fold's CREMA-D actors, and its first
+    two of RAVDESS, validate; the rest train, TESS in all five."""
+    here = FOLDS.index(fold)
+    following = (here + 1) % len(FOLDS)
+    test = {
+        *(("CREMA-D", speaker) for speaker in _CREMA_D_TEST[here]),
+        *(("RAVDESS", speaker) for speaker in _RAVDESS_TEST[here]),
+        *(("SAVEE", speaker) for speaker in _SAVEE_TEST[here]),
+    }
+    validation = {
+        *(("CREMA-D", speaker) for speaker in _CREMA_D_TEST[following][::4]),
+        *(("RAVDESS", speaker) for speaker in _RAVDESS_TEST[following][:2]),
+    }
+    return _by_speaker(clips, fold, validation, test)
+
+
+def _tess_fold(clips: Sequence[Clip], fold: str) -> Split:
+    """One of the two speakers of TESS tests; validation as in fold 1."""
+    validation = {
+        *(("CREMA-D", speaker) for speaker in _CREMA_D_TEST[1][::4]),
+        *(("RAVDESS", speaker) for speaker in _RAVDESS_TEST[1][:2]),
+    }
+    return _by_speaker(clips, fold, validation, {("TESS", fold.removeprefix("tess-"))})
+
+
+def _by_speaker(
+    clips: Sequence[Clip], fold: str, validation: set[tuple[str, str]], test: set[tuple[str, str]]
+) -> Split:
+    sets: dict[str, list[str]] = {name: [] for name in SETS}
+    for clip in clips:
+        speaker = (clip.corpus, clip.speaker)
+        name = "test" if speaker in test else "validation" if speaker in validation else "train"
+        sets[name].append(clip.id)
+    return _split("speaker-independent", fold, **sets)
+
+
+def _split(
+    protocol: str,
+    fold: str | None,
+    train: Iterable[str],
+    validation: Iterable[str],
+    test: Iterable[str],
+) -> Split:
+    return Split(
+        protocol, fold, tuple(sorted(train)), tuple(sorted(validation)), tuple(sorted(test))
+    )

@@ -1,0 +1,206 @@
+"""The training loop: find the best epoch on the validation clips, then train to it.
+
+A training is a pure function of data, experiment and seed: the order of clips and the dropout of
+an epoch are drawn from (seed, phase, epoch), so that one resumed from the last checkpoint equals
+the unbroken one, on the same machine and backend, to the bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_runtime.errors import TrainingError
+from ser_train.architectures import ARCHITECTURES
+from ser_train.checkpoint import TrainingState
+from ser_train.checkpoint import load_checkpoint
+from ser_train.checkpoint import save_checkpoint
+from ser_train.dataset import Dataset
+from ser_train.dataset import Samples
+from ser_train.experiments import Experiment
+
+SEARCH, RETRAIN = "search", "retrain"
+_EVALUATION_BATCH = 256
+
+BatchProgress = Callable[[str, int, int, int, dict[str, float]], None]
+"""Called with phase, epoch (from 1), batches done, batches in all, and running metrics."""
+
+EpochReport = Callable[[str, int, dict[str, float]], None]
+"""Called with phase, epoch (from 1), and the epoch's metrics."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training needs beside its data.
+
+    Attributes:
+        experiment: The row of the registry.
+        seed: Of weights, order and dropout.
+        max_epochs: Replaces the experiment's, to stop early.
+    """
+
+    experiment: Experiment
+    seed: int
+    max_epochs: int
+
+
+def build_model(experiment: Experiment, seed: int) -> keras.Model:
+    """An untrained, compiled model with the weights of a seed."""
+    keras.utils.set_random_seed(seed)
+    model = ARCHITECTURES[experiment.architecture](experiment.spec.shape)
+    model.compile(
+        optimizer=keras.optimizers.Adam(experiment.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        # Keras' own choice makes TensorFlow six times slower on a CPU.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def train(
+    recipe: Recipe,
+    data: Dataset,
+    checkpoint: Path,
+    progress: BatchProgress | None = None,
+    on_epoch: EpochReport | None = None,
+) -> tuple[keras.Model, TrainingState]:
+    """Train a model, going on from a checkpoint if there is one.
+
+    Args:
+        recipe: What to train.
+        data: Standardized features of the split.
+        checkpoint: File that is rewritten after every epoch.
+        progress: Called after each batch.
+        on_epoch: Called after each epoch, when its checkpoint is written.
+
+    Returns:
+        The trained model, and the history of both phases.
+
+    Raises:
+        TrainingError: If the loss is not a number.
+        RunFolderError: If the checkpoint cannot be read.
+        StorageError: If the checkpoint cannot be written; the one before stays.
+    """
+    experiment = recipe.experiment
+    phase_seed = {SEARCH: recipe.seed, RETRAIN: recipe.seed + 1_000_003}
+    state = TrainingState(SEARCH)
+    model = build_model(experiment, phase_seed[SEARCH])
+    if checkpoint.exists():
+        state = load_checkpoint(checkpoint, model)
+    while not _finished(state, recipe):
+        if state.phase == SEARCH and _search_over(state, recipe):
+            state = state.start_phase(RETRAIN)
+            model = build_model(experiment, phase_seed[RETRAIN])
+        started = time.perf_counter()
+        epoch = len(state.epochs(state.phase)) + 1
+        keys = (phase_seed[state.phase], epoch)
+        metrics = _train_epoch(model, data.train, experiment.batch_size, keys, state, progress)
+        metrics |= _validate(model, data.validation)
+        metrics["seconds"] = time.perf_counter() - started
+        state = state.after_epoch(metrics, None if experiment.retrain else model.get_weights())
+        save_checkpoint(checkpoint, model, state)
+        if on_epoch:
+            on_epoch(state.phase, epoch, metrics)
+    if state.best_weights is not None:
+        model.set_weights(state.best_weights)
+    return model, state
+
+
+def predict(model: keras.Model, samples: Samples) -> NDArray[np.float32]:
+    """Probabilities: float32 [samples, classes]."""
+    blocks = []
+    for start in range(0, len(samples), _EVALUATION_BATCH):
+        inputs = samples.standardized(slice(start, start + _EVALUATION_BATCH))
+        blocks.append(np.asarray(model.predict_on_batch(inputs), np.float32))
+    return np.concatenate(blocks)
+
+
+class _Batches(keras.utils.PyDataset):
+    """Training batches of one epoch, in an order drawn from the epoch's keys."""
+
+    def __init__(self, samples: Samples, batch_size: int, keys: tuple[int, ...]) -> None:
+        super().__init__()
+        self._samples, self._batch_size = samples, batch_size
+        self._order = np.random.default_rng(keys).permutation(len(samples))
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        start = index * self._batch_size
+        which = self._order[start : start + self._batch_size]
+        return self._samples.standardized(which), self._samples.classes[which]
+
+
+class _BatchCallback(keras.callbacks.Callback):
+    """Passes progress on, and stops at the first loss that is not a number."""
+
+    def __init__(self, report: Callable[[int, dict[str, float]], None]) -> None:
+        super().__init__()
+        self._report = report
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._report(batch + 1, logs or {})
+
+
+def _train_epoch(
+    model: keras.Model,
+    samples: Samples,
+    batch_size: int,
+    keys: tuple[int, int],
+    state: TrainingState,
+    progress: BatchProgress | None,
+) -> dict[str, float]:
+    batches = _Batches(samples, batch_size, keys)
+    epoch = keys[1]
+
+    def report(done: int, logs: dict[str, float]) -> None:
+        if not np.isfinite(logs["loss"]):
+            raise TrainingError(
+                f"the loss is not a number at batch {done} of epoch {epoch} ({state.phase}): "
+                "nothing of this epoch is kept; a lower learning rate may help"
+            )
+        if progress:
+            progress(state.phase, epoch, done, len(batches), logs)
+
+    _seed_dropout(model, keys)
+    history = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_BatchCallback(report)])
+    return {name: float(history.history[name][0]) for name in ("loss", "accuracy")}
+
+
+def _validate(model: keras.Model, samples: Samples) -> dict[str, float]:
+    probabilities = predict(model, samples)
+    chosen = probabilities[np.arange(len(samples)), samples.classes]
+    return {
+        "val_loss": float(-np.log(np.maximum(chosen, keras.config.epsilon())).mean()),
+        "val_accuracy": float((probabilities.argmax(axis=1) == samples.classes).mean()),
+    }
+
+
+def _seed_dropout(model: keras.Model, keys: tuple[int, ...]) -> None:
+    """Derive the state of every random layer from the keys: no checkpoint has to carry it."""
+    rng = np.random.default_rng((*keys, 1))
+    for layer in model._flatten_layers():
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign([int(rng.integers(2**31)), 0])
+
+
+def _search_over(state: TrainingState, recipe: Recipe) -> bool:
+    epochs = len(state.epochs(SEARCH))
+    waited = epochs - (state.best_epoch or 0)
+    return epochs >= recipe.max_epochs or (epochs > 0 and waited >= recipe.experiment.patience)
+
+
+def _finished(state: TrainingState, recipe: Recipe) -> bool:
+    if state.phase == SEARCH:
+        return _search_over(state, recipe) and not recipe.experiment.retrain
+    return len(state.epochs(RETRAIN)) >= (state.best_epoch or 0)
