@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-USAGE_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130
 TERMINATED_EXIT_CODE = 143
 CLOSED_OUTPUT_EXIT_CODE = 141
@@ -19,6 +20,12 @@ class SerError(Exception):
     """Base of every error that a user can cause; its message says what to do about it."""
 
     exit_code = 1
+
+
+class UsageError(SerError):
+    """A value of an option or argument that cannot be."""
+
+    exit_code = 2
 
 
 class AudioError(SerError):
@@ -91,6 +98,9 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     Raises:
         SystemExit: Always; with 0, the command's own code, or the code of the error's kind.
     """
+    if threading.current_thread() is threading.main_thread():
+        # As an exception, so that files and devices are closed on the way out.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED_EXIT_CODE))
     try:
         code = command() or 0
         sys.stdout.flush()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ser_runtime.errors import MissingExtraError
 
@@ -34,10 +37,11 @@ def use_backend(name: str | None = None, threads: int | None = None) -> str:
     if "keras" in sys.modules and sys.modules["keras"].backend.backend() != name:
         raise RuntimeError(f"Keras already runs on {sys.modules['keras'].backend.backend()}")
     os.environ["KERAS_BACKEND"] = name
-    # TensorFlow's start-up messages say nothing that a user could act on.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if name == "tensorflow":
-        _set_up_tensorflow(threads)
+        with _quiet_start():
+            _set_up_tensorflow(threads)
+            import keras  # noqa: F401
     elif threads and name == "jax":
         os.environ["XLA_FLAGS"] = (
             f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen={threads > 1}".lower()
@@ -47,6 +51,28 @@ def use_backend(name: str | None = None, threads: int | None = None) -> str:
 
         torch.set_num_threads(threads)
     return name
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep what libraries print while they load off the screen, unless loading fails.
+
+    TensorFlow's C++ start-up lines ignore its log level, and say nothing to act on.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as heard:
+        stderr = os.dup(2)
+        os.dup2(heard.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            if failed:
+                heard.seek(0)
+                sys.stderr.write(heard.read().decode(errors="replace"))
 
 
 def _set_up_tensorflow(threads: int | None) -> None:

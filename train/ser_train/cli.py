@@ -7,12 +7,16 @@ import logging
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import NoReturn
 
 from ser_runtime.errors import EXIT_CODES_HELP
 from ser_runtime.errors import MissingExtraError
-from ser_runtime.errors import SerError
+from ser_runtime.errors import UsageError
 from ser_runtime.errors import run_command
+
+if TYPE_CHECKING:
+    from ser_train.corpora import CorpusIndex
 
 _EXAMPLES = """examples:
   ser-train corpora ~/corpora                    what is there, and what is odd
@@ -88,7 +92,7 @@ def _main(argv: list[str] | None) -> int:
         _add_cache(command)
 
     named = [word for word in argv if not word.startswith("-")]
-    if named and named[0] not in commands.choices:
+    if named and named[0] not in (commands.choices or {}):
         find_experiment(named[0])  # raises, naming the nearest
     arguments = parser.parse_args(argv)
     try:
@@ -104,8 +108,7 @@ def _main(argv: list[str] | None) -> int:
 
 
 _LEAVE_OUT_HELP = (
-    "leave out silent clips and the same audio under two labels "
-    "(the report's protocols keep them)"
+    "leave out silent clips and the same audio under two labels (the report's protocols keep them)"
 )
 
 
@@ -164,7 +167,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.protocol == "speaker-independent":
         fold = fold or "1"
     elif fold:
-        raise SerError("--fold belongs to --protocol speaker-independent")
+        raise UsageError("--fold belongs to --protocol speaker-independent")
     index = _read(arguments.corpora, arguments.cache)
     if arguments.leave_out_odd:
         index = index.without_odd()
@@ -196,20 +199,20 @@ def _train(arguments: argparse.Namespace) -> int:
             f"{experiment.id}: {len(data.train)} training samples, {len(data.validation)} "
             f"validation and {len(data.test)} test clips ({split.name}) on {backend}"
         )
-        recipe = Recipe(
-            experiment, arguments.seed, arguments.max_epochs or experiment.max_epochs
-        )
+        recipe = Recipe(experiment, arguments.seed, arguments.max_epochs or experiment.max_epochs)
         if folder.complete:
             progress.note(f"{folder.path} is complete: nothing to train (--fresh starts anew)")
         elif folder.checkpoint.exists():
             progress.note(f"going on from {folder.checkpoint}")
-        metrics = complete_run(Run(recipe, index, data, folder, backend), progress.batch, progress.epoch)
+        metrics = complete_run(
+            Run(recipe, index, data, folder, backend), progress.batch, progress.epoch
+        )
     show_results(metrics)
     print(f"run folder: {folder.path}", file=sys.stderr)
     return 0
 
 
-def _read(folder: Path, cache: Path):  # noqa: ANN202
+def _read(folder: Path, cache: Path) -> CorpusIndex:
     from ser_train.corpora import read_corpora
     from ser_train.progress import reading_progress
 

@@ -7,7 +7,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from ser_runtime.errors import SerError
+from ser_runtime.errors import UsageError
 from ser_runtime.feature_spec import MFCC
 from ser_runtime.feature_spec import FeatureSpec
 
@@ -84,10 +84,10 @@ def find_experiment(name: str) -> Experiment:
     """The row of a name.
 
     Raises:
-        SerError: If there is none; it names the nearest ones.
+        UsageError: If there is none; it names the nearest ones.
     """
     if name in EXPERIMENTS:
         return EXPERIMENTS[name]
     near = difflib.get_close_matches(name, EXPERIMENTS, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(EXPERIMENTS)}"
-    raise SerError(f"no experiment {name!r}; {hint}")
+    raise UsageError(f"no experiment {name!r}; {hint}")

@@ -117,9 +117,7 @@ def fit_temperature(classes: NDArray[np.int64], probabilities: NDArray[np.float3
     return float(math.exp(result.x))
 
 
-def confidence_threshold(
-    classes: NDArray[np.int64], probabilities: NDArray[np.float32]
-) -> float:
+def confidence_threshold(classes: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
     """The least confidence from which on 90 % of the validation clips are right; at most 1."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     order = np.argsort(-confidence, kind="stable")

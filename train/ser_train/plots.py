@@ -56,9 +56,7 @@ def plot_confusion(confusion: Sequence[Sequence[int]], title: str, path: Path) -
     for row in ticks:
         for column in ticks:
             color = "white" if share[row, column] > 0.55 else "black"
-            axes.text(
-                column, row, str(matrix[row, column]), ha="center", va="center", color=color
-            )
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=color)
     figure.colorbar(image, ax=axes, label="share of the row", fraction=0.046)
     _save(figure, path)
 

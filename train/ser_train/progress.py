@@ -61,7 +61,7 @@ class TrainingProgress:
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def features(self, done: int, total: int) -> None:
         """Clips whose features are computed."""

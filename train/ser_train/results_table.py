@@ -21,17 +21,18 @@ def show_results(metrics: dict[str, Any], console: Console | None = None) -> Non
     console = console or Console()
     printed = report_table(metrics["experiment"])
     split = metrics["protocol"] + (f" fold {metrics['fold']}" if metrics["fold"] else "")
-    table = Table(title=f"{metrics['experiment']} on {split}, seed {metrics['seed']}", box=None)
+    title = f"{metrics['experiment']} on {split}, seed {metrics['seed']}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     table.add_column("")
     for name in ("precision", "recall", "F1", "support"):
         table.add_column(name, justify="right")
-    if printed:
-        for name in ("precision", "recall", "F1", "support"):
-            table.add_column(f"report {name}", justify="right", style="dim")
+        if printed:
+            table.add_column("report", justify="right", style="dim")
     for emotion in EMOTIONS:
-        row = _class_row(metrics["per_class"][emotion])
-        row += _class_row(printed.per_class[emotion]) if printed else []
-        table.add_row(emotion, *row)
+        rows = [_class_row(metrics["per_class"][emotion])]
+        if printed:
+            rows.append(_class_row(printed.per_class[emotion]))
+        table.add_row(emotion, *(cell for cells in zip(*rows, strict=True) for cell in cells))
     console.print(table)
     for name in ("accuracy", "unweighted_accuracy", "macro_f1"):
         low, high = metrics[f"{name}_interval"]
@@ -52,12 +53,14 @@ def show_results(metrics: dict[str, Any], console: Console | None = None) -> Non
                 "not like for like: the report labelled all SAVEE clips surprise, which "
                 "flatters it (--protocol report-labels compares alike)",
                 style="yellow",
+                soft_wrap=True,
             )
     if metrics["speakers_shared"]:
         console.print(
             "flattering: the same speakers are in training and test "
             "(--protocol speaker-independent gives the number to believe)",
             style="yellow",
+            soft_wrap=True,
         )
 
 

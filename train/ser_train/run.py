@@ -6,7 +6,6 @@ import dataclasses
 import importlib.metadata
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +14,7 @@ import numpy as np
 from ser_runtime.atomic_file import atomic_path
 from ser_runtime.errors import RunFolderError
 from ser_runtime.temperature import apply_temperature
+from ser_train.architectures import ARCHITECTURES
 from ser_train.checkpoint import TrainingState
 from ser_train.corpora import CorpusIndex
 from ser_train.dataset import Dataset
@@ -107,8 +107,7 @@ def complete_run(
     folder.write_json("split", dataclasses.asdict(run.data.split) | {"hash": run.data.split.hash})
     folder.write_json("standardization", run.data.standardization.to_dict())
     model, state = train(run.recipe, run.data, folder.checkpoint, progress, on_epoch)
-    with atomic_path(folder.weights) as temporary:
-        model.save_weights(temporary)
+    _save_weights(run, model)
     metrics = _evaluate(run, model, state)
     _store_sets(run)
     _draw(run, metrics, state)
@@ -118,12 +117,19 @@ def complete_run(
     return metrics
 
 
+def _save_weights(run: Run, model: keras.Model) -> None:
+    """Weights alone: a compiled model would add its optimizer's state."""
+    experiment = run.recipe.experiment
+    plain = ARCHITECTURES[experiment.architecture](experiment.spec.shape)
+    plain.set_weights(model.get_weights())
+    with atomic_path(run.folder.weights) as temporary:
+        plain.save_weights(temporary)
+
+
 def _refuse_other_config(folder: RunFolder, config: dict[str, Any]) -> None:
     stored = folder.config()
     differing = [
-        key
-        for key in config
-        if key != "versions" and stored.get(key) != _as_json(config[key])
+        key for key in config if key != "versions" and stored.get(key) != _as_json(config[key])
     ]
     if differing:
         raise RunFolderError(

@@ -1,15 +1,15 @@
 """What a training leaves behind, and export reads: one folder, each file whole or not there.
 
-    config.json        experiment, protocol, seed, versions; written first
-    split.json         clip ids of the three sets, and their hash
-    checkpoint.npz     while training: weights, optimizer, history
-    history.json       losses and accuracies of every epoch
-    standardization.json
-    model.weights.h5   Keras weights
-    predictions.csv    probabilities of every validation and test clip
-    {calibration,validation,test}.npz   features (float32, not standardized), classes, ids
-    confusion_matrix.png  learning_curves.png
-    metrics.json       figures of the test clips; written last: its presence means complete
+config.json        experiment, protocol, seed, versions; written first
+split.json         clip ids of the three sets, and their hash
+checkpoint.npz     while training: weights, optimizer, history
+history.json       losses and accuracies of every epoch
+standardization.json
+model.weights.h5   Keras weights
+predictions.csv    probabilities of every validation and test clip
+{calibration,validation,test}.npz   features (float32, not standardized), classes, ids
+confusion_matrix.png  learning_curves.png
+metrics.json       figures of the test clips; written last: its presence means complete
 """
 
 from __future__ import annotations

@@ -164,7 +164,9 @@ def _random(clips: Sequence[Clip], protocol: str) -> Split:
             random_state=_REPORT_SEED,
         )
     except ValueError as error:
-        raise CorporaError(f"{len(clips)} clips are too few to split by emotion: {error}") from error
+        raise CorporaError(
+            f"{len(clips)} clips are too few to split by emotion: {error}"
+        ) from error
     return _split(protocol, None, train, validation, test)
 
 

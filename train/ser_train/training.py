@@ -172,7 +172,9 @@ def _train_epoch(
             progress(state.phase, epoch, done, len(batches), logs)
 
     _seed_dropout(model, keys)
-    history = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_BatchCallback(report)])
+    history = model.fit(
+        batches, epochs=1, shuffle=False, verbose=0, callbacks=[_BatchCallback(report)]
+    )
     return {name: float(history.history[name][0]) for name in ("loss", "accuracy")}
 
 

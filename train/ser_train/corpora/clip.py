@@ -49,9 +49,7 @@ class Clip:
         return self.peak < 1e-4
 
 
-def read_clip(
-    path: Path, sample_rate: int, max_samples: int | None = None
-) -> NDArray[np.float32]:
+def read_clip(path: Path, sample_rate: int, max_samples: int | None = None) -> NDArray[np.float32]:
     """The samples of a clip as mono at a given rate.
 
     Args:

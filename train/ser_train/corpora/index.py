@@ -72,8 +72,11 @@ class CorpusIndex:
             one_label = len({clip.emotion for clip in group}) == 1
             doubtful.update(clip.id for clip in group[1 if one_label else 0 :])
         clips = tuple(clip for clip in self.clips if clip.id not in doubtful)
-        gone = (LeftOut("silent, or the same audio twice", clip.path) for clip in self.clips
-                if clip.id in doubtful)
+        gone = (
+            LeftOut("silent, or the same audio twice", clip.path)
+            for clip in self.clips
+            if clip.id in doubtful
+        )
         return CorpusIndex(self.folder, clips, tuple(sorted((*self.left_out, *gone))))
 
 

@@ -11,9 +11,7 @@ from ser_train.features.cache import ClipFeatures
 _CLIPS_AT_ONCE = 256
 
 
-def measure_standardization(
-    features: ClipFeatures, rows: NDArray[np.int64]
-) -> Standardization:
+def measure_standardization(features: ClipFeatures, rows: NDArray[np.int64]) -> Standardization:
     """Mean and deviation of each coefficient over the frames of clean training clips.
 
     Args:
@@ -31,6 +29,4 @@ def measure_standardization(
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
     deviation[deviation == 0] = 1.0
-    return Standardization(
-        mean.astype(np.float32)[:, None], deviation.astype(np.float32)[:, None]
-    )
+    return Standardization(mean.astype(np.float32)[:, None], deviation.astype(np.float32)[:, None])

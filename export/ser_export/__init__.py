@@ -1,0 +1,1 @@
+"""From a run folder to verified model files that describe themselves."""

@@ -1,0 +1,88 @@
+"""`ser-export`: turns a run folder into a verified model file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import NoReturn
+
+from ser_runtime.errors import EXIT_CODES_HELP
+from ser_runtime.errors import MissingExtraError
+from ser_runtime.errors import run_command
+
+if TYPE_CHECKING:
+    from ser_export.export import Exported
+
+_EXAMPLES = """examples:
+  ser-export --model cnn                          the run in runs/, to exports/cnn.onnx
+  ser-export --model runs/cnn-report-seed1 --out /tmp
+  ser-listen --model exports/cnn.onnx speech.wav  use the file"""
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Entry point of the console script."""
+    run_command(lambda: _main(argv))
+
+
+def _main(argv: list[str] | None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="ser-export",
+        description="Export a trained model to ONNX, verified on the run's test clips against "
+        "Keras. A file that does not agree is not published.",
+        epilog=f"{_EXAMPLES}\n\n{EXIT_CODES_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", required=True, help="experiment id, or path of a run folder")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("exports"), metavar="DIR")
+    arguments = parser.parse_args(argv)
+    try:
+        from ser_export.run_choice import choose_run
+        from ser_train.backend import use_backend
+
+        run = choose_run(arguments.model, arguments.runs)
+        use_backend("tensorflow")
+        from ser_export.export import export_onnx
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"export needs {error.name}, which is not installed: pip install 'ser-edge[export]'"
+        ) from error
+    print(f"run folder: {run.path}", file=sys.stderr)
+    name = run.config()["experiment"]["id"]
+    _show(export_onnx(run, arguments.out / f"{name}.onnx"))
+    return 0
+
+
+def _show(exported: Exported) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    checked = exported.verification
+    table = Table("format", "size", "accuracy", "minus run", "macro-F1", "p50", "p95", box=None)
+    table.add_row(
+        "ONNX fp32",
+        f"{exported.bytes / 1e6:.3f} MB",
+        f"{checked.accuracy:.4f}",
+        f"{checked.accuracy - exported.run_accuracy:+.4f}",
+        f"{checked.macro_f1:.4f}",
+        *(f"{value:.2f} ms" for value in exported.latency_ms),
+    )
+    console.print(table)
+    console.print(
+        f"against Keras on {checked.clips} test clips: largest difference of a probability "
+        f"{checked.largest_difference:.1e}, mean {checked.mean_difference:.1e}; same best class "
+        f"in {checked.agreement:.2%} ({checked.ties} ties left out)",
+        soft_wrap=True,
+    )
+    if report := exported.report:
+        low, high = report["interval"]
+        labels = "its own labels" if report["like_for_like"] else "right labels, not the report's"
+        console.print(
+            f"the report: {report['accuracy']:.2f}; difference {report['difference']:+.3f} "
+            f"(95 %: {low:+.3f} to {high:+.3f}; {labels})",
+            soft_wrap=True,
+        )
+    console.print(f"published: {exported.path}")

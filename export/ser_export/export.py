@@ -1,0 +1,167 @@
+"""One model file from one run: converted, verified, stamped, tried in the runtime, published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from ser_export.latency import measure_latency
+from ser_export.onnx_conversion import convert_to_onnx
+from ser_export.onnx_conversion import stamp
+from ser_export.verification import Verification
+from ser_export.verification import compare
+from ser_runtime.atomic_file import atomic_path
+from ser_runtime.atomic_file import write_text
+from ser_runtime.errors import RunFolderError
+from ser_runtime.errors import VerificationError
+from ser_runtime.labels import EMOTIONS
+from ser_runtime.model import Model
+from ser_runtime.model_metadata import ModelMetadata
+from ser_train.architectures import ARCHITECTURES
+from ser_train.run_folder import RunFolder
+from ser_train.run_folder import StoredSet
+
+LICENCE = (
+    "Weights for research and non-commercial use only: trained on RAVDESS (CC BY-NC-SA 4.0), "
+    "TESS (CC BY-NC-ND 4.0), SAVEE (research only) and CREMA-D (ODbL 1.0)."
+)
+_MODEL_VERSION = "1"
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A published model file.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        sha256: Its hash.
+        verification: Against Keras, on the test clips.
+        run_accuracy: The run's own, on the same clips.
+        report: The run's comparison with the report; None if it printed no table.
+        latency_ms: Median and 95th percentile of one window at one thread.
+    """
+
+    path: Path
+    bytes: int
+    sha256: str
+    verification: Verification
+    run_accuracy: float
+    report: dict[str, Any] | None
+    latency_ms: tuple[float, float]
+
+
+def export_onnx(run: RunFolder, path: Path) -> Exported:
+    """Write a run's model as an fp32 ONNX file, if it is the model that was trained.
+
+    Args:
+        run: A complete run folder.
+        path: Of the file; `<stem>.export.json` is written beside it.
+
+    Raises:
+        RunFolderError: If the run is missing, incomplete or damaged.
+        VerificationError: If the file does not agree with Keras; nothing is published then.
+        StorageError: If the disk is full.
+    """
+    metrics = run.read_json("metrics")
+    test = run.read_set("test")
+    model = load_model(run)
+    graph = convert_to_onnx(model)
+    inputs = run.standardization()(test.features)
+    original = np.asarray(model.predict(inputs, batch_size=_BATCH, verbose=0), np.float32)
+    verification = compare(test.classes, original, _run_graph(graph, inputs))
+    verification.require()
+    stamp(graph, _metadata(run, metrics, verification))
+    with atomic_path(path) as temporary:
+        onnx.save(graph, temporary)
+        opened = Model.open(temporary)
+        _require_same_in_runtime(opened, test, original)
+        latency = measure_latency(opened, test.features[:32])
+        content = temporary.read_bytes()
+    exported = Exported(
+        path,
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        verification,
+        metrics["accuracy"],
+        metrics.get("report"),
+        latency,
+    )
+    record = asdict(exported) | {"path": path.name, "format": "onnx-fp32", "run": run.path.name}
+    write_text(path.with_suffix(".export.json"), json.dumps(record, indent=1) + "\n")
+    return exported
+
+
+def load_model(run: RunFolder) -> keras.Model:
+    """The trained Keras model of a run.
+
+    Raises:
+        RunFolderError: If the weights are missing, damaged, or of another architecture.
+    """
+    name = run.config()["experiment"].get("architecture")
+    if name not in ARCHITECTURES:
+        raise RunFolderError(f"{run.path} has the architecture {name!r}, unknown to this version")
+    model = ARCHITECTURES[name](run.spec().shape)
+    try:
+        model.load_weights(run.weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunFolderError(f"cannot load {run.weights}: {error}") from error
+    return model
+
+
+def _run_graph(graph: onnx.ModelProto, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    name = session.get_inputs()[0].name
+    blocks = range(0, len(inputs), _BATCH)
+    return np.concatenate([session.run(None, {name: inputs[i : i + _BATCH]})[0] for i in blocks])
+
+
+def _metadata(run: RunFolder, metrics: dict[str, Any], verification: Verification) -> ModelMetadata:
+    epochs = metrics["epochs"]
+    trained = epochs.get("retrain", epochs["best"])
+    note = f"Trained for {trained} epochs, the best of {epochs['search']} on validation clips"
+    if metrics["stopped_early_by_hand"]:
+        note += f"; the search was stopped at {epochs['max']} epochs, before its own end"
+    fold = f"-{metrics['fold']}" if metrics["fold"] else ""
+    return ModelMetadata(
+        name=metrics["experiment"],
+        model_version=_MODEL_VERSION,
+        spec=run.spec(),
+        standardization=run.standardization(),
+        labels=EMOTIONS,
+        quantization="none",
+        protocol=metrics["protocol"] + fold,
+        split_hash=metrics["split_hash"],
+        test_accuracy=verification.accuracy,
+        test_macro_f1=verification.macro_f1,
+        report_accuracy=metrics.get("report", {}).get("accuracy"),
+        temperature=metrics["temperature"],
+        confidence_threshold=metrics["confidence_threshold"],
+        licence=LICENCE,
+        note=f"{note}.",
+    )
+
+
+def _require_same_in_runtime(model: Model, test: StoredSet, original: NDArray[np.float32]) -> None:
+    """The stamped file, opened as the device opens it, window by window."""
+    count = min(len(test.ids), _BATCH)
+    probabilities = np.concatenate(
+        [model.raw_probabilities(test.features[i : i + 1]) for i in range(count)]
+    )
+    try:
+        compare(test.classes[:count], original[:count], probabilities).require()
+    except VerificationError as error:
+        raise VerificationError(f"in the runtime itself: {error}") from error

@@ -1,0 +1,40 @@
+"""Keras to ONNX, by way of tf2onnx on the TensorFlow backend."""
+
+from __future__ import annotations
+
+import logging
+
+import keras
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from ser_runtime.model_metadata import ModelMetadata
+
+OPSET = 17
+_INPUT, _OUTPUT = "features", "probabilities"
+
+
+def convert_to_onnx(model: keras.Model) -> onnx.ModelProto:
+    """The inference graph of a model, with a free batch size.
+
+    Args:
+        model: Takes float32 [batch, coefficients, frames], standardized.
+
+    Returns:
+        A graph with the input `features` and the output `probabilities`.
+    """
+    logging.getLogger("tf2onnx").setLevel(logging.WARNING)
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name=_INPUT)]
+    function = tf.function(
+        lambda x: {_OUTPUT: model(x, training=False)}, input_signature=signature, autograph=False
+    )
+    graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return graph
+
+
+def stamp(graph: onnx.ModelProto, metadata: ModelMetadata) -> None:
+    """Put the metadata into the file's own properties."""
+    onnx.helper.set_model_props(graph, metadata.to_properties())

@@ -1,0 +1,42 @@
+"""Speech emotion recognition on the device: features, model files, streams.
+
+from ser_runtime import Model, Stream
+
+stream = Stream(Model.open("cnn"))
+for prediction in stream.push(samples, sample_rate):
+    print(prediction.label, prediction.confidence)
+"""
+
+from ser_runtime.audio_file import AudioFile
+from ser_runtime.errors import AudioError
+from ser_runtime.errors import FeatureSpecError
+from ser_runtime.errors import MicrophoneError
+from ser_runtime.errors import ModelFileError
+from ser_runtime.errors import SerError
+from ser_runtime.errors import UsageError
+from ser_runtime.feature_spec import FeatureSpec
+from ser_runtime.features import compute_features
+from ser_runtime.labels import EMOTIONS
+from ser_runtime.microphone import Microphone
+from ser_runtime.model import Model
+from ser_runtime.model import packaged_models
+from ser_runtime.prediction import Prediction
+from ser_runtime.stream import Stream
+
+__all__ = [
+    "EMOTIONS",
+    "AudioError",
+    "AudioFile",
+    "FeatureSpec",
+    "FeatureSpecError",
+    "Microphone",
+    "MicrophoneError",
+    "Model",
+    "ModelFileError",
+    "Prediction",
+    "SerError",
+    "Stream",
+    "UsageError",
+    "compute_features",
+    "packaged_models",
+]

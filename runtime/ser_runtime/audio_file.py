@@ -1,0 +1,120 @@
+"""Audio files of any kind that libsndfile reads, block by block in constant memory."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from ser_runtime.errors import AudioError
+
+_BLOCK_SECONDS = 1.0
+# Recorders that write to a pipe cannot know the length and put the largest number there.
+_UNKNOWN_LENGTH = 0x7FFF_0000
+
+
+class AudioFile:
+    """An audio file; opened by `with`.
+
+    Attributes:
+        path: The file.
+        sample_rate: Hz, once open.
+        channels: Once open.
+        seconds: Duration by the file's header, once open.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.sample_rate = 0
+        self.channels = 0
+        self.seconds = 0.0
+
+    def __enter__(self) -> AudioFile:
+        """Open the file.
+
+        Raises:
+            AudioError: If it is missing, empty, truncated (as far as its header tells), or not
+                audio that libsndfile reads.
+        """
+        path = self.path
+        if not path.exists():
+            raise AudioError(f"no such file: {path}")
+        if path.is_dir():
+            raise AudioError(f"{path} is a folder, not an audio file")
+        if path.is_file() and path.stat().st_size == 0:
+            raise AudioError(f"{path} is empty")
+        try:
+            self._file = soundfile.SoundFile(path)
+        except (soundfile.LibsndfileError, OSError) as error:
+            if not os.access(path, os.R_OK):
+                raise AudioError(f"cannot read {path}: permission denied") from error
+            reason = getattr(error, "error_string", str(error)).rstrip(".")
+            raise AudioError(f"{path} is not audio that can be read: {reason}") from error
+        self.sample_rate = self._file.samplerate
+        self.channels = self._file.channels
+        self.seconds = self._file.frames / self.sample_rate
+        if (missing := _missing_wav_bytes(path)) > 0:
+            self._file.close()
+            raise AudioError(f"{path} is truncated: {missing} bytes less than its header says")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """The samples, about a second at a time: float32 [samples, channels].
+
+        Raises:
+            AudioError: If there are none, or decoding fails or ends before the file says.
+        """
+        file = self._file
+        size = max(1, int(self.sample_rate * _BLOCK_SECONDS))
+        done = 0
+        while True:
+            try:
+                block = file.read(size, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                reason = error.error_string.rstrip(".")
+                raise AudioError(
+                    f"{self.path} is damaged after {done / self.sample_rate:.1f} s: {reason}"
+                ) from error
+            done += len(block)
+            if len(block):
+                yield block
+            if len(block) < size:
+                break
+        if not done:
+            raise AudioError(f"{self.path} has no audio in it")
+        if file.seekable() and done < file.frames < np.iinfo(np.int64).max // 2:
+            raise AudioError(
+                f"{self.path} is truncated: {done / self.sample_rate:.1f} s "
+                f"of the {self.seconds:.1f} s that its header says"
+            )
+
+
+def _missing_wav_bytes(path: Path) -> int:
+    """Bytes that a WAV file's header promises and the file lacks; libsndfile overlooks them."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF":
+            return 0
+        file.seek(12)
+        while len(header := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", header)
+            if name == b"data":
+                there = path.stat().st_size - file.tell()
+                return 0 if size >= _UNKNOWN_LENGTH else max(0, size - there)
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return 0

@@ -1,0 +1,115 @@
+"""What a model file says about itself: all that the runtime needs to use it, and its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ser_runtime.errors import ModelFileError
+from ser_runtime.feature_spec import FeatureSpec
+from ser_runtime.standardization import Standardization
+
+PREFIX = "ser_edge."
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ModelMetadata:
+    """The self-description in a model file.
+
+    Attributes:
+        name: Experiment that the model comes from.
+        model_version: Version of the trained weights.
+        spec: Features that the model takes.
+        standardization: Applied to them before the model.
+        labels: Meaning of the outputs, in their order.
+        quantization: `none`, or how the weights are stored.
+        protocol: Split that the accuracy was measured on.
+        split_hash: Hash of that split's clip ids.
+        test_accuracy: On the test clips of the split, of this very file.
+        test_macro_f1: As `test_accuracy`.
+        report_accuracy: The report's figure for this experiment; None if it printed none.
+        temperature: Divides the logits; fitted on validation clips.
+        confidence_threshold: From here on 90 % of the validation clips were right.
+        licence: What the weights may be used for.
+        note: How it was trained, where that differs from the recipe.
+    """
+
+    name: str
+    model_version: str
+    spec: FeatureSpec
+    standardization: Standardization
+    labels: tuple[str, ...]
+    quantization: str
+    protocol: str
+    split_hash: str
+    test_accuracy: float
+    test_macro_f1: float
+    report_accuracy: float | None
+    temperature: float
+    confidence_threshold: float
+    licence: str
+    note: str
+
+    def to_properties(self) -> dict[str, str]:
+        """Strings to keep in a model file: each field as JSON under `ser_edge.<field>`."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields["spec"] = self.spec.to_dict()
+        fields["standardization"] = self.standardization.to_dict()
+        fields["format_version"] = FORMAT_VERSION
+        return {
+            f"{PREFIX}{name}": json.dumps(value, sort_keys=True)
+            for name, value in sorted(fields.items())
+        }
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, str]) -> ModelMetadata:
+        """The metadata of `to_properties`.
+
+        Raises:
+            ModelFileError: If there is none, it is damaged, or of a later version.
+            FeatureSpecError: If it needs features that this version cannot compute.
+        """
+        own = {k.removeprefix(PREFIX): v for k, v in properties.items() if k.startswith(PREFIX)}
+        if not own:
+            raise ModelFileError(
+                "it carries no ser-edge metadata: not a model of this project, or exported "
+                "without `ser-export`"
+            )
+        try:
+            fields: dict[str, Any] = {name: json.loads(value) for name, value in own.items()}
+            version = fields.pop("format_version")
+        except (ValueError, KeyError) as error:
+            raise ModelFileError(f"its metadata is damaged: {error}") from error
+        if version != FORMAT_VERSION:
+            raise ModelFileError(
+                f"it has metadata version {version}; this ser-edge reads {FORMAT_VERSION}: "
+                "update ser-edge, or export the model again"
+            )
+        names = {field.name for field in dataclasses.fields(cls)}
+        if set(fields) != names:
+            differing = ", ".join(sorted(set(fields) ^ names))
+            raise ModelFileError(f"its metadata is damaged: {differing} missing or unknown")
+        fields["spec"] = FeatureSpec.from_dict(fields["spec"])
+        fields["standardization"] = Standardization.from_dict(fields["standardization"])
+        fields["labels"] = tuple(fields["labels"])
+        metadata = cls(**fields)
+        metadata._check()
+        return metadata
+
+    def _check(self) -> None:
+        coefficients, frames = self.spec.shape
+        shape = self.standardization.mean.shape
+        if shape not in ((coefficients, 1), (coefficients, frames)):
+            raise ModelFileError(f"its standardization has shape {shape}, not that of its features")
+        if not self.labels or not all(isinstance(label, str) for label in self.labels):
+            raise ModelFileError("its metadata is damaged: labels must be names")
+        for name in ("temperature", "confidence_threshold", "test_accuracy"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < 1e6:
+                raise ModelFileError(f"its metadata is damaged: {name} is {value!r}")
+        if self.temperature == 0:
+            raise ModelFileError("its metadata is damaged: temperature is 0")

@@ -1,0 +1,117 @@
+"""Raw PCM from a pipe, such as `arecord | ser-listen -`. A WAV header at its start is honoured."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_runtime.errors import AudioError
+
+SAMPLE_TYPES = {"s16le": np.dtype("<i2"), "s32le": np.dtype("<i4"), "f32le": np.dtype("<f4")}
+_BLOCK_SECONDS = 0.1
+_LARGEST_CHUNK = 1 << 20
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+
+
+@dataclass(frozen=True)
+class PcmFormat:
+    """How samples stand in a byte stream.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: Interleaved.
+        sample_type: Key of `SAMPLE_TYPES`.
+    """
+
+    sample_rate: int = 16_000
+    channels: int = 1
+    sample_type: str = "s16le"
+
+
+class PcmStream:
+    """Samples from a byte stream.
+
+    Attributes:
+        format: The given one, or that of the stream's WAV header.
+    """
+
+    def __init__(self, source: BinaryIO, pcm_format: PcmFormat) -> None:
+        """Read the first bytes, to see whether they are a WAV header.
+
+        Raises:
+            AudioError: If there is a WAV header of a format that is not PCM.
+        """
+        self._source = source
+        self._ahead = source.read(12)
+        self.format = pcm_format
+        if self._ahead[:4] == b"RIFF" and self._ahead[8:] == b"WAVE":
+            self._ahead = b""
+            self.format = self._read_wav_header()
+
+    def blocks(self) -> Iterator[NDArray[np.generic]]:
+        """The samples as they come: int16, int32 or float32 [samples, channels].
+
+        A last frame of which bytes are missing is left out.
+
+        Raises:
+            AudioError: If there are no samples at all.
+        """
+        sample_type = SAMPLE_TYPES[self.format.sample_type]
+        frame_bytes = sample_type.itemsize * self.format.channels
+        wanted = max(1, int(self.format.sample_rate * _BLOCK_SECONDS)) * frame_bytes
+        rest, any_yet = self._ahead, False
+        while True:
+            new = self._source.read(max(wanted - len(rest), 1))
+            content = rest + new
+            whole = len(content) - len(content) % frame_bytes
+            if whole:
+                any_yet = True
+                samples = np.frombuffer(content[:whole], sample_type)
+                yield samples.astype(sample_type.newbyteorder("="), copy=False).reshape(
+                    -1, self.format.channels
+                )
+            rest = content[whole:]
+            if not new:
+                break
+        if not any_yet:
+            raise AudioError("no audio on standard input")
+
+    def _read_wav_header(self) -> PcmFormat:
+        found = None
+        while True:
+            name, size = struct.unpack("<4sI", self._exactly(8))
+            if name == b"data":
+                if found is None:
+                    raise AudioError("the WAV header on standard input has no format")
+                return found
+            if size > _LARGEST_CHUNK:
+                raise AudioError("the WAV header on standard input is damaged")
+            content = self._exactly(size + size % 2)
+            if name == b"fmt ":
+                found = _wav_format(content)
+
+    def _exactly(self, count: int) -> bytes:
+        content = self._source.read(count)
+        if len(content) < count:
+            raise AudioError("standard input ends within its WAV header")
+        return content
+
+
+def _wav_format(content: bytes) -> PcmFormat:
+    if len(content) < 16:
+        raise AudioError("the WAV header on standard input is damaged")
+    tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
+    if tag == _EXTENSIBLE and len(content) >= 26:
+        tag = struct.unpack("<H", content[24:26])[0]
+    known = {(_PCM, 16): "s16le", (_PCM, 32): "s32le", (_FLOAT, 32): "f32le"}
+    if (tag, bits) not in known or not channels:
+        raise AudioError(
+            f"WAV on standard input has format {tag} with {bits} bits and {channels} channels; "
+            "taken are 16- and 32-bit PCM and 32-bit float"
+        )
+    return PcmFormat(rate, channels, known[tag, bits])

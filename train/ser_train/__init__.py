@@ -1,0 +1,1 @@
+"""Training: corpora -> features -> models -> run folders."""
