@@ -1,4 +1,4 @@
-"""Analysis windows, mel filters and the DCT: the constants of a feature spec, as librosa has them."""
+"""Analysis windows, mel filters and the DCT of a feature spec, as librosa has them."""
 
 from __future__ import annotations
 

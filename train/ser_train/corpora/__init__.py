@@ -1,4 +1,4 @@
-"""The four corpora of the report: which clips there are, who speaks, and what is wrong with them."""
+"""The four corpora of the report: which clips there are, who speaks, what is wrong with them."""
 
 from ser_train.corpora.clip import Clip
 from ser_train.corpora.index import CorpusIndex
