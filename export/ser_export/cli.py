@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NoReturn
 
+from ser_export.run_choice import choose_run
 from ser_runtime.errors import EXIT_CODES_HELP
-from ser_runtime.errors import MissingExtraError
 from ser_runtime.errors import run_command
+from ser_runtime.extras import require_extra
+from ser_train.backend import use_backend
 
 if TYPE_CHECKING:
     from ser_export.export import Exported
@@ -38,17 +40,11 @@ def _main(argv: list[str] | None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
     parser.add_argument("--out", type=Path, default=Path("exports"), metavar="DIR")
     arguments = parser.parse_args(argv)
-    try:
-        from ser_export.run_choice import choose_run
-        from ser_train.backend import use_backend
+    require_extra("export", ("keras", "tensorflow", "onnx", "tf2onnx", "sklearn", "scipy"))
+    run = choose_run(arguments.model, arguments.runs)
+    use_backend("tensorflow")
+    from ser_export.export import export_onnx
 
-        run = choose_run(arguments.model, arguments.runs)
-        use_backend("tensorflow")
-        from ser_export.export import export_onnx
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"export needs {error.name}, which is not installed: pip install 'ser-edge[export]'"
-        ) from error
     print(f"run folder: {run.path}", file=sys.stderr)
     name = run.config()["experiment"]["id"]
     _show(export_onnx(run, arguments.out / f"{name}.onnx"))

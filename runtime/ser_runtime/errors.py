@@ -107,7 +107,8 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     except SerError as error:
         code = _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        code = _fail("interrupted", INTERRUPTED_EXIT_CODE)
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        code = INTERRUPTED_EXIT_CODE
     except BrokenPipeError:
         code = CLOSED_OUTPUT_EXIT_CODE
     except OSError as error:

@@ -25,7 +25,7 @@ def use_backend(name: str | None = None, threads: int | None = None) -> str:
         The backend's name.
 
     Raises:
-        MissingExtraError: If Keras or the backend is not installed.
+        MissingExtraError: If the backend is not installed.
     """
     name = name or os.environ.get("KERAS_BACKEND") or "tensorflow"
     for package in ("keras", name, "sklearn"):

@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING
 from typing import NoReturn
 
 from ser_runtime.errors import EXIT_CODES_HELP
-from ser_runtime.errors import MissingExtraError
 from ser_runtime.errors import UsageError
 from ser_runtime.errors import run_command
+from ser_runtime.extras import require_extra
+from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import find_experiment
+from ser_train.features.cache import default_cache_folder
+from ser_train.splits import FOLDS
+from ser_train.splits import PROTOCOLS
+from ser_train.splits import TESS_FOLDS
 
 if TYPE_CHECKING:
     from ser_train.corpora import CorpusIndex
@@ -24,7 +30,8 @@ _EXAMPLES = """examples:
   ser-train cnn --corpora ~/corpora              train the report's single CNN
   ser-train cnn --corpora ~/corpora --protocol speaker-independent --fold 1
   ser-train splits ~/corpora --out splits/       write the split manifests
-  ser-train experiments                          what can be trained"""
+  ser-train experiments                          what can be trained
+  ser-train publish runs/cnn-report-seed0        keep its results and weights"""
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -36,15 +43,6 @@ def _main(argv: list[str] | None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     if argv is None:
         argv = sys.argv[1:]
-    try:
-        from ser_train.experiments import EXPERIMENTS
-        from ser_train.experiments import find_experiment
-        from ser_train.splits import FOLDS
-        from ser_train.splits import PROTOCOLS
-        from ser_train.splits import TESS_FOLDS
-    except ModuleNotFoundError as error:
-        raise _missing(error) from error
-
     parser = argparse.ArgumentParser(
         prog="ser-train",
         description="Train speech emotion recognizers on RAVDESS, SAVEE, TESS and CREMA-D.",
@@ -64,6 +62,10 @@ def _main(argv: list[str] | None) -> int:
     _add_cache(splits)
 
     commands.add_parser("experiments", help="list the experiments")
+
+    publish = commands.add_parser("publish", help="copy complete runs into the results")
+    publish.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders")
+    publish.add_argument("--out", type=Path, default=Path("train/results"), metavar="DIR")
 
     for experiment in EXPERIMENTS.values():
         command = commands.add_parser(
@@ -95,16 +97,15 @@ def _main(argv: list[str] | None) -> int:
     if named and named[0] not in (commands.choices or {}):
         find_experiment(named[0])  # raises, naming the nearest
     arguments = parser.parse_args(argv)
-    try:
-        if arguments.command == "corpora":
-            return _corpora(arguments)
-        if arguments.command == "splits":
-            return _splits(arguments)
-        if arguments.command == "experiments":
-            return _experiments()
-        return _train(arguments)
-    except ModuleNotFoundError as error:
-        raise _missing(error) from error
+    if arguments.command == "corpora":
+        return _corpora(arguments)
+    if arguments.command == "splits":
+        return _splits(arguments)
+    if arguments.command == "experiments":
+        return _experiments()
+    if arguments.command == "publish":
+        return _publish(arguments)
+    return _train(arguments)
 
 
 _LEAVE_OUT_HELP = (
@@ -116,6 +117,8 @@ def _corpora(arguments: argparse.Namespace) -> int:
     from ser_train.corpora.table import class_counts
     from ser_train.corpora.table import show_corpora
 
+    if arguments.plot:
+        require_extra("plot", ("matplotlib",))
     index = _read(arguments.folder, arguments.cache)
     show_corpora(index)
     if arguments.plot:
@@ -127,6 +130,7 @@ def _corpora(arguments: argparse.Namespace) -> int:
 
 
 def _splits(arguments: argparse.Namespace) -> int:
+    require_extra("train", ("sklearn",))
     from ser_train.split_manifest import write_manifest
 
     index = _read(arguments.folder, arguments.cache)
@@ -139,7 +143,6 @@ def _experiments() -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from ser_train.experiments import EXPERIMENTS
     from ser_train.report_tables import report_table
 
     table = Table("experiment", "what", "section", "parameters", "report's accuracy", box=None)
@@ -156,9 +159,17 @@ def _experiments() -> int:
     return 0
 
 
+def _publish(arguments: argparse.Namespace) -> int:
+    from ser_train.results import publish
+    from ser_train.run_folder import RunFolder
+
+    print(publish([RunFolder(path) for path in arguments.runs], arguments.out))
+    return 0
+
+
 def _train(arguments: argparse.Namespace) -> int:
+    require_extra("train", ("keras", "sklearn", "scipy", "matplotlib"))
     from ser_train.backend import use_backend
-    from ser_train.experiments import find_experiment
     from ser_train.progress import TrainingProgress
     from ser_train.splits import make_split
 
@@ -204,9 +215,13 @@ def _train(arguments: argparse.Namespace) -> int:
             progress.note(f"{folder.path} is complete: nothing to train (--fresh starts anew)")
         elif folder.checkpoint.exists():
             progress.note(f"going on from {folder.checkpoint}")
-        metrics = complete_run(
-            Run(recipe, index, data, folder, backend), progress.batch, progress.epoch
-        )
+        try:
+            metrics = complete_run(
+                Run(recipe, index, data, folder, backend), progress.batch, progress.epoch
+            )
+        except KeyboardInterrupt:
+            progress.note("the same command goes on after the last finished epoch")
+            raise
     show_results(metrics)
     print(f"run folder: {folder.path}", file=sys.stderr)
     return 0
@@ -221,8 +236,6 @@ def _read(folder: Path, cache: Path) -> CorpusIndex:
 
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
-    from ser_train.features.cache import default_cache_folder
-
     parser.add_argument(
         "--cache",
         type=Path,
@@ -244,9 +257,3 @@ def _not_negative(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"must not be negative: {value}")
     return value
-
-
-def _missing(error: ModuleNotFoundError) -> MissingExtraError:
-    return MissingExtraError(
-        f"training needs {error.name}, which is not installed: pip install 'ser-edge[train]'"
-    )

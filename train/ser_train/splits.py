@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sklearn.model_selection import train_test_split
-
 from ser_runtime.errors import CorporaError
 from ser_train.corpora import Clip
 
@@ -148,6 +146,9 @@ def make_split(clips: Sequence[Clip], protocol: str, fold: str | None = None) ->
 
 def _random(clips: Sequence[Clip], protocol: str) -> Split:
     """A tenth for test, as large a set of the rest for validation, both stratified."""
+    # Here, not above: the command line reads this module's tables without the extra `train`.
+    from sklearn.model_selection import train_test_split
+
     ids = [clip.id for clip in clips]
     labels = {clip.id: label_of(clip, protocol) for clip in clips}
     try:

@@ -1,0 +1,32 @@
+# The two commands of the README: `make listen` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+# Installed before anything that could ask for another build of it.
+TORCH ?= torch==2.13.0
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: listen test lint clean
+
+listen: $(VENV)/runtime.installed
+	$(VENV)/bin/ser-listen examples/speech.flac
+
+test: lint
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/all.installed
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+
+$(VENV)/runtime.installed: pyproject.toml
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/all.installed: pyproject.toml
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) "$(TORCH)"
+	$(PIP) --editable ".[all]"
+	touch $@ $(VENV)/runtime.installed
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

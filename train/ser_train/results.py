@@ -1,0 +1,107 @@
+"""The committed results: what of a run folder is kept, and the table over all of them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ser_runtime.atomic_file import atomic_path
+from ser_runtime.atomic_file import write_text
+from ser_runtime.errors import RunFolderError
+from ser_train.run_folder import RunFolder
+
+KEPT = (
+    "config.json",
+    "history.json",
+    "metrics.json",
+    "standardization.json",
+    "predictions.csv",
+    "model.weights.h5",
+    "confusion_matrix.png",
+    "learning_curves.png",
+)
+"""No features and no audio: the corpora's licences do not allow to pass them on."""
+
+_COLUMNS = (
+    "run",
+    "parameters",
+    "epochs",
+    "minutes",
+    "accuracy (95 %)",
+    "macro-F1 (95 %)",
+    "report: accuracy, macro-F1",
+    "accuracy minus report (95 %)",
+)
+
+
+def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
+    """Copy what is kept of complete runs into the results, and write the table anew.
+
+    Args:
+        runs: Complete run folders.
+        folder: Holds one folder per run, and `table.md`.
+
+    Returns:
+        The table.
+
+    Raises:
+        RunFolderError: If a run is not complete.
+        StorageError: If the disk is full.
+    """
+    for run in runs:
+        if not run.complete:
+            raise RunFolderError(f"{run.path} is not a complete run folder")
+        for name in KEPT:
+            with atomic_path(folder / run.path.name / name) as temporary:
+                shutil.copyfile(run.path / name, temporary)
+    table = folder / "table.md"
+    stored = [RunFolder(path.parent).read_json("metrics") for path in _metrics_files(folder)]
+    names = [path.parent.name for path in _metrics_files(folder)]
+    write_text(table, results_table(names, stored))
+    return table
+
+
+def results_table(names: Sequence[str], metrics: Sequence[dict[str, Any]]) -> str:
+    """One row per run, as Markdown, with what must be known to read it."""
+    lines = [" | ".join(_COLUMNS), " | ".join("---" for _ in _COLUMNS)]
+    lines += [" | ".join(_row(*pair)) for pair in zip(names, metrics, strict=True)]
+    notes = [
+        "",
+        "¹ flattering: speakers are shared between training and test. "
+        "² right labels; the report's own labels call all SAVEE clips surprise, which flatters it. "
+        "³ search for the best epoch stopped by hand, before the recipe's own end.",
+    ]
+    return "\n".join([*(f"| {line} |" for line in lines), *notes]) + "\n"
+
+
+def _metrics_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/metrics.json"))
+
+
+def _row(name: str, metrics: dict[str, Any]) -> list[str]:
+    report = metrics.get("report")
+    epochs = metrics["epochs"]
+    return [
+        name + (" ¹" if metrics["speakers_shared"] else ""),
+        f"{metrics['parameters']:,}",
+        f"{epochs.get('retrain', epochs['best'])} (best of {epochs['search']})"
+        + (" ³" if metrics["stopped_early_by_hand"] else ""),
+        f"{metrics['minutes']:.0f}",
+        _with_interval(metrics, "accuracy"),
+        _with_interval(metrics, "macro_f1"),
+        f"{report['accuracy']:.2f}, {report['macro_f1']:.2f}" if report else "–",
+        _difference(report) if report else "–",
+    ]
+
+
+def _with_interval(metrics: dict[str, Any], name: str) -> str:
+    low, high = metrics[f"{name}_interval"]
+    return f"{metrics[name]:.3f} ({low:.3f}–{high:.3f})"
+
+
+def _difference(report: dict[str, Any]) -> str:
+    low, high = report["interval"]
+    note = "" if report["like_for_like"] else " ²"
+    return f"{report['difference']:+.3f} ({low:+.3f} to {high:+.3f}){note}"
