@@ -4,7 +4,7 @@ Inputs are (coefficients, frames), turned at once into (frames, coefficients, ch
 report's tensors are channels-first, (channels, coefficients, frames), with BatchNormalization
 over the last axis, which is time: its parameter counts (376, 188, 44) prove it. Here time is
 axis 1: the same function up to the order of flattened values, and the layout in which
-TensorFlow trains fastest on a CPU (2.7 times as fast as time on axis 2; benchmarks/README.md).
+TensorFlow trains fastest on a CPU (2.2 times as fast as with time on axis 2: benchmarks/README.md).
 """
 
 from __future__ import annotations

@@ -1,0 +1,11 @@
+"""Recognize emotions from the microphone in your own program; Ctrl-C ends it."""
+
+from ser_runtime import Microphone
+from ser_runtime import Model
+from ser_runtime import Stream
+
+stream = Stream(Model.open("cnn"))
+with Microphone() as microphone:
+    for samples, dropped_ms in microphone.blocks():
+        for prediction in stream.push(samples, microphone.sample_rate, dropped_ms):
+            print(f"{prediction.label}  {prediction.confidence:.0%}", flush=True)

@@ -1,0 +1,55 @@
+"""Fixtures for the tests of the runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from synthetic_corpora import voice
+
+from ser_runtime.labels import EMOTIONS
+from ser_runtime.model import Model
+from ser_runtime.prediction import Prediction
+
+
+@pytest.fixture(scope="session")
+def model(made_up_model: Path) -> Model:
+    """The made-up model, opened once."""
+    return Model.open(made_up_model)
+
+
+@pytest.fixture(scope="session")
+def speech_16k(speech: Path) -> NDArray[np.float32]:
+    """The synthesized speech at the models' rate: float32 [samples]."""
+    audio, rate = soundfile.read(speech, dtype="float32")
+    return soxr.resample(audio, rate, 16_000, quality="HQ")
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    """A WAV file of 4 s: 16 bit, mono, 16 kHz."""
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, voice("happy", seed=0, seconds=4.0), 16_000)
+    return path
+
+
+@pytest.fixture
+def prediction() -> Prediction:
+    """A prediction with a known answer."""
+    probabilities = dict.fromkeys(EMOTIONS, 0.05) | {"sad": 0.7}
+    return Prediction(
+        start=61.0,
+        end=63.23456,
+        label="sad",
+        confidence=0.7,
+        certain=True,
+        probabilities=probabilities,
+        complete=True,
+        level_dbfs=-30.04,
+        dropped_ms=12.34,
+        replaced_samples=2,
+    )
