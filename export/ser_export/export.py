@@ -131,10 +131,9 @@ def _run_graph(graph: onnx.ModelProto, inputs: NDArray[np.float32]) -> NDArray[n
 
 def _metadata(run: RunFolder, metrics: dict[str, Any], verification: Verification) -> ModelMetadata:
     epochs = metrics["epochs"]
-    trained = epochs.get("retrain", epochs["best"])
-    note = f"Trained for {trained} epochs, the best of {epochs['search']} on validation clips"
-    if metrics["stopped_early_by_hand"]:
-        note += f"; the search was stopped at {epochs['max']} epochs, before its own end"
+    note = f"Trained for {epochs['trained']} epochs, the best of {epochs['searched']} searched"
+    if epochs["search_stopped_by_hand"]:
+        note += " (stopped by hand, before the recipe's own end)"
     fold = f"-{metrics['fold']}" if metrics["fold"] else ""
     return ModelMetadata(
         name=metrics["experiment"],

@@ -119,9 +119,7 @@ def test_speech_has_librosas_features(speech_16k: NDArray[np.float32], kind: str
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("corpus", ["RAVDESS", "SAVEE", "TESS", "CREMA-D"])
-def test_clips_of_the_corpora_have_librosas_features(
-    corpora: Path, corpus: str, kind: str
-) -> None:
+def test_clips_of_the_corpora_have_librosas_features(corpora: Path, corpus: str, kind: str) -> None:
     files = (file for file in (corpora / corpus).rglob("*") if file.suffix in (".opus", ".wav"))
     for path in sorted(files)[:2]:
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)

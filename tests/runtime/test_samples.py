@@ -57,7 +57,13 @@ def test_the_callers_samples_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     "samples",
-    [np.zeros(()), np.zeros((1, 1, 1)), np.zeros((5, 65)), np.zeros(5, np.uint8), np.zeros(5, ">i2")],
+    [
+        np.zeros(()),
+        np.zeros((1, 1, 1)),
+        np.zeros((5, 65)),
+        np.zeros(5, np.uint8),
+        np.zeros(5, ">i2"),
+    ],
     ids=lambda samples: f"{samples.dtype}{samples.shape}",
 )
 def test_samples_of_another_kind_are_refused(samples: NDArray[Any]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
+from pathlib import PurePath
 from types import ModuleType
 
 import pytest
 
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
+from ser_train.corpora import parse_clip
 from ser_train.corpora import read_corpora
 
 MakeClip = Callable[..., Clip]
@@ -20,6 +23,15 @@ MakeClip = Callable[..., Clip]
 def real_index(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> CorpusIndex:
     """All 12,162 clips; reading them takes a minute."""
     return read_corpora(corpora, tmp_path_factory.mktemp("memory") / "corpora.json")
+
+
+@pytest.fixture(scope="session")
+def named_clips(make_clip: MakeClip) -> tuple[Clip, ...]:
+    """The 12,162 clips by name, without audio; `test_split_manifest` ties them to the real ones."""
+    manifest = resources.files("ser_train") / "data" / "splits.csv"
+    ids = [line.split(",")[0] for line in manifest.read_text(encoding="utf-8").splitlines()[1:]]
+    names = [parse_clip(PurePath(f"{clip_id}.wav")) for clip_id in ids]
+    return tuple(make_clip(name.id, name.speaker, name.emotion) for name in names)
 
 
 @pytest.fixture(scope="session")

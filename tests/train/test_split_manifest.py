@@ -10,6 +10,7 @@ import pytest
 
 from ser_runtime.errors import CorporaError
 from ser_runtime.errors import StorageError
+from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
 from ser_train.split_manifest import ALL_SPLITS
 from ser_train.split_manifest import committed_split
@@ -53,21 +54,21 @@ def test_a_split_that_is_not_committed_is_a_key_error() -> None:
         committed_split("speaker-independent", "6")
 
 
-def test_the_files_written_are_returned(tiny_index: CorpusIndex, tmp_path: Path) -> None:
-    paths = write_manifest(tiny_index.clips, tmp_path / "new")
+def test_the_files_written_are_returned(named_clips: tuple[Clip, ...], tmp_path: Path) -> None:
+    paths = write_manifest(named_clips, tmp_path / "new")
     assert paths == [tmp_path / "new/splits.csv", tmp_path / "new/splits.json"]
     assert all(path.is_file() for path in paths)
 
 
 def test_nothing_is_written_when_corpora_are_missing(
-    tiny_index: CorpusIndex, tmp_path: Path
+    named_clips: tuple[Clip, ...], tmp_path: Path
 ) -> None:
-    clips = [clip for clip in tiny_index.clips if clip.corpus != "TESS"]
+    clips = [clip for clip in named_clips if clip.corpus != "TESS"]
     with pytest.raises(CorporaError):
         write_manifest(clips, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_a_storage_error(tiny_index: CorpusIndex) -> None:
+def test_a_folder_that_cannot_be_made_is_a_storage_error(named_clips: tuple[Clip, ...]) -> None:
     with pytest.raises(StorageError, match=r"/sys/.*"):
-        write_manifest(tiny_index.clips, Path("/sys/ser-edge"))
+        write_manifest(named_clips, Path("/sys/ser-edge"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,7 +175,7 @@ def _train(arguments: argparse.Namespace) -> int:
     experiment = find_experiment(arguments.command)
     fold = arguments.fold
     if arguments.protocol == "speaker-independent":
-        fold = fold or "1"
+        fold = fold or FOLDS[0]
     elif fold:
         raise UsageError("--fold belongs to --protocol speaker-independent")
     index = _read(arguments.corpora, arguments.cache)
@@ -185,6 +184,7 @@ def _train(arguments: argparse.Namespace) -> int:
     split = make_split(index.clips, arguments.protocol, fold)
     backend = use_backend(arguments.backend, arguments.threads)
 
+    from ser_train.dataset import Dataset
     from ser_train.dataset import make_dataset
     from ser_train.features.cache import cached_features
     from ser_train.results_table import show_results
@@ -194,31 +194,31 @@ def _train(arguments: argparse.Namespace) -> int:
     from ser_train.run_folder import RunFolder
     from ser_train.training import Recipe
 
-    folder = RunFolder(arguments.out / run_folder_name(experiment.id, split.name, arguments.seed))
-    if arguments.fresh and folder.path.exists():
-        shutil.rmtree(folder.path)
+    recipe = Recipe(experiment, arguments.seed, arguments.max_epochs or experiment.max_epochs)
+    folder = RunFolder(arguments.out / run_folder_name(experiment.id, split.name, recipe.seed))
+    run = Run(recipe, index, split, folder, backend)
+    if arguments.fresh:
+        folder.remove()
+    if folder.complete:
+        print(f"{folder.path} is complete: nothing to train (--fresh starts anew)", file=sys.stderr)
     with TrainingProgress() as progress:
-        features = cached_features(
-            index,
-            experiment.spec,
-            arguments.cache,
-            experiment.noisy_copies,
-            progress=progress.features,
-        )
-        data = make_dataset(index.clips, split, features, experiment.noisy_copies)
-        progress.note(
-            f"{experiment.id}: {len(data.train)} training samples, {len(data.validation)} "
-            f"validation and {len(data.test)} test clips ({split.name}) on {backend}"
-        )
-        recipe = Recipe(experiment, arguments.seed, arguments.max_epochs or experiment.max_epochs)
-        if folder.complete:
-            progress.note(f"{folder.path} is complete: nothing to train (--fresh starts anew)")
-        elif folder.checkpoint.exists():
-            progress.note(f"going on from {folder.checkpoint}")
-        try:
-            metrics = complete_run(
-                Run(recipe, index, data, folder, backend), progress.batch, progress.epoch
+
+        def load_data() -> Dataset:
+            copies = experiment.noisy_copies
+            features = cached_features(
+                index, experiment.spec, arguments.cache, copies, progress=progress.features
             )
+            data = make_dataset(index.clips, split, features, copies)
+            progress.note(
+                f"{experiment.id}: {len(data.train)} training samples, {len(data.validation)} "
+                f"validation and {len(data.test)} test clips ({split.name}) on {backend}"
+            )
+            if folder.checkpoint.exists():
+                progress.note(f"going on from {folder.checkpoint}")
+            return data
+
+        try:
+            metrics = complete_run(run, load_data, progress.batch, progress.epoch)
         except KeyboardInterrupt:
             progress.note("the same command goes on after the last finished epoch")
             raise

@@ -86,8 +86,8 @@ def _row(name: str, metrics: dict[str, Any]) -> list[str]:
     return [
         name + (" ¹" if metrics["speakers_shared"] else ""),
         f"{metrics['parameters']:,}",
-        f"{epochs.get('retrain', epochs['best'])} (best of {epochs['search']})"
-        + (" ³" if metrics["stopped_early_by_hand"] else ""),
+        f"{epochs['trained']} (of {epochs['searched']} searched)"
+        + (" ³" if epochs["search_stopped_by_hand"] else ""),
         f"{metrics['minutes']:.0f}",
         _with_interval(metrics, "accuracy"),
         _with_interval(metrics, "macro_f1"),

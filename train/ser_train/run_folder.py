@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,17 @@ class RunFolder:
     def complete(self) -> bool:
         """Whether the training here came to its end."""
         return (self.path / "metrics.json").exists()
+
+    def remove(self) -> None:
+        """Delete the run that is here, if one is; any other folder is left alone.
+
+        Raises:
+            RunFolderError: If the folder holds something else than a run.
+        """
+        if self.started:
+            shutil.rmtree(self.path)
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise RunFolderError(f"{self.path} holds no run: remove it yourself, or choose --out")
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write `name`.json.
