@@ -17,6 +17,10 @@ from ser_runtime.errors import AudioError
 _BLOCK_SECONDS = 1.0
 # Recorders that write to a pipe cannot know the length and put the largest number there.
 _UNKNOWN_LENGTH = 0x7FFF_0000
+# Of these libsndfile knows the length from the header; that of MP3 may be a guess.
+_EXACT_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "CAF", "AU"}
+# What libsndfile says of a file whose end it cannot see.
+_NO_LENGTH = np.iinfo(np.int64).max // 2
 
 
 class AudioFile:
@@ -96,7 +100,7 @@ class AudioFile:
                 break
         if not done:
             raise AudioError(f"{self.path} has no audio in it")
-        if file.seekable() and done < file.frames < np.iinfo(np.int64).max // 2:
+        if file.format in _EXACT_FORMATS and done < file.frames < _NO_LENGTH:
             raise AudioError(
                 f"{self.path} is truncated: {done / self.sample_rate:.1f} s "
                 f"of the {self.seconds:.1f} s that its header says"

@@ -29,6 +29,7 @@ from ser_runtime.prediction import SummaryMaker
 from ser_runtime.stream import DEFAULT_STEP
 from ser_runtime.stream import Stream
 from ser_runtime.terminal import LiveView
+from ser_runtime.terminal import file_progress
 from ser_runtime.terminal import show_line
 from ser_runtime.terminal import show_summary
 
@@ -100,14 +101,14 @@ def _device(text: str) -> str | int:
 
 
 def _recognize_file(stream: Stream, arguments: argparse.Namespace) -> int:
-    console = Console(highlight=False)
+    console, status = Console(highlight=False), Console(stderr=True, highlight=False)
     drawn = console.is_terminal and not arguments.json
     show = (lambda prediction: show_line(console, prediction)) if drawn else _print_json
-    with AudioFile(arguments.input) as audio:
-        blocks = ((block, 0.0) for block in audio.blocks())
+    with AudioFile(arguments.input) as audio, file_progress(status, audio, hidden=drawn) as bar:
+        blocks = ((block, 0.0) for block in bar(audio.blocks()))
         summary = _run(stream, blocks, audio.sample_rate, show).summary()
     if summary is not None:
-        show_summary(console if drawn else Console(stderr=True, highlight=False), summary)
+        show_summary(console if drawn else status, summary)
     return 0
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
+from rich.progress import BarColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from ser_runtime.audio_file import AudioFile
 from ser_runtime.prediction import Prediction
 from ser_runtime.prediction import Summary
 
@@ -68,6 +79,30 @@ class LiveView:
         self._live.update(
             Panel(Group(headline, bars, Text(facts, "dim")), title=self._title, width=64)
         )
+
+
+@contextmanager
+def file_progress(
+    console: Console, audio: AudioFile, hidden: bool
+) -> Iterator[Callable[[Iterable[NDArray[Any]]], Iterator[NDArray[Any]]]]:
+    """A progress bar over an open file; yields what wraps its blocks.
+
+    Args:
+        console: Where to; nothing is drawn where that is no terminal.
+        audio: The file.
+        hidden: Draw nothing in any case.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    disable = hidden or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disable) as progress:
+        task = progress.add_task(audio.path.name, total=audio.seconds)
+
+        def counted(blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+            for block in blocks:
+                yield block
+                progress.advance(task, len(block) / audio.sample_rate)
+
+        yield counted
 
 
 def show_line(console: Console, prediction: Prediction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Callable
 from importlib import resources
@@ -9,12 +10,23 @@ from pathlib import Path
 from pathlib import PurePath
 from types import ModuleType
 
+import numpy as np
 import pytest
 
+from ser_runtime.feature_spec import FeatureSpec
+from ser_runtime.standardization import Standardization
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
 from ser_train.corpora import parse_clip
 from ser_train.corpora import read_corpora
+from ser_train.dataset import Dataset
+from ser_train.dataset import Samples
+from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import Experiment
+from ser_train.features.cache import ClipFeatures
+from ser_train.splits import Split
+
+SMALL_SPEC = FeatureSpec(window_samples=31 * 512, n_mels=32)
 
 MakeClip = Callable[..., Clip]
 
@@ -65,3 +77,41 @@ def tensorflow() -> None:
 def training(tensorflow: None) -> ModuleType:
     """`ser_train.training`, which imports Keras."""
     return importlib.import_module("ser_train.training")
+
+
+@pytest.fixture(scope="session")
+def small_data() -> Dataset:
+    """84 training, 28 validation and 28 test samples of 32 x 32: a step for each class, in noise.
+
+    Standard normal, with three added to the class' four coefficients.
+    """
+    sizes = {"train": 84, "validation": 28, "test": 28}
+    count = sum(sizes.values())
+    classes = np.arange(count) % 7
+    values = np.random.default_rng(0).standard_normal((count, 1, 32, 32), np.float32)
+    for row, own in enumerate(classes):
+        values[row, :, 4 * own : 4 * own + 4] += 3
+    features = ClipFeatures(tuple(f"clip{row:03d}" for row in range(count)), values)
+    standard = Standardization(np.zeros((32, 1), np.float32), np.ones((32, 1), np.float32))
+    rows_of = dict(zip(sizes, np.split(np.arange(count), np.cumsum(list(sizes.values()))[:-1])))
+    samples = {
+        name: Samples(
+            tuple(features.ids[row] for row in rows),
+            rows,
+            np.zeros_like(rows),
+            classes[rows],
+            features,
+            standard,
+        )
+        for name, rows in rows_of.items()
+    }
+    ids = {name: part.ids for name, part in samples.items()}
+    return Dataset(Split("report", None, **ids), standard, **samples)
+
+
+@pytest.fixture(scope="session")
+def small_experiment() -> Experiment:
+    """`cnn` on features of 32 x 32."""
+    return dataclasses.replace(
+        EXPERIMENTS["cnn"], spec=SMALL_SPEC, noisy_copies=0, batch_size=28, max_epochs=3
+    )

@@ -103,15 +103,20 @@ def read_corpora(
     remembered = _recall(memory)
     clips = []
     with ThreadPoolExecutor(workers) as pool:
-        facts = pool.map(lambda item: _examine(item[1], remembered), named)
-        for done, ((name, path), fact) in enumerate(zip(named, facts, strict=True), 1):
-            if "error" in fact:
-                left_out.append(LeftOut(fact["error"], path))
-            else:
-                clips.append(Clip(name.id, name.corpus, name.speaker, name.emotion, path, **fact))
-                remembered[fact["sha256"]] = fact
-            if progress:
-                progress(done, len(named))
+        try:
+            facts = pool.map(lambda item: _examine(item[1], remembered), named)
+            for done, ((name, path), fact) in enumerate(zip(named, facts, strict=True), 1):
+                if "error" in fact:
+                    left_out.append(LeftOut(fact["error"], path))
+                else:
+                    own = (name.id, name.corpus, name.speaker, name.emotion)
+                    clips.append(Clip(*own, path, **fact))
+                if progress:
+                    progress(done, len(named))
+        except BaseException:
+            # Else Ctrl-C would wait until every clip is decoded.
+            pool.shutdown(cancel_futures=True)
+            raise
     if not clips:
         raise CorporaError(
             f"no clip of RAVDESS, SAVEE, TESS or CREMA-D in {folder}"

@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -131,7 +132,11 @@ def _compute(
     # "spawn": a forked child of a process with TensorFlow's threads can hang.
     context = multiprocessing.get_context("spawn")
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    with path.open("wb") as file, ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # Ctrl-C reaches every process of the terminal: only this one shall answer.
+    pool = ProcessPoolExecutor(
+        workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    )
+    with path.open("wb") as file, pool:
         np.lib.format.write_array_header_1_0(file, header)
         try:
             done = 0

@@ -1,0 +1,258 @@
+"""Features computed once and kept on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_corpora import write_corpora
+
+from ser_runtime.errors import StorageError
+from ser_runtime.feature_spec import FeatureSpec
+from ser_runtime.features import compute_features
+from ser_runtime.features import fit_window
+from ser_train.corpora import CorpusIndex
+from ser_train.corpora import read_corpora
+from ser_train.corpora.clip import read_clip
+from ser_train.features.awgn import add_noise
+from ser_train.features.awgn import noise_generator
+from ser_train.features.cache import ClipFeatures
+from ser_train.features.cache import cached_features
+from ser_train.features.cache import default_cache_folder
+
+SPEC = FeatureSpec(window_samples=8_192, n_fft=512, win_length=512, n_mels=16)
+NOISY_COPIES = 2
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> CorpusIndex:
+    """40 made-up clips: two blocks of work."""
+    folder = tmp_path_factory.mktemp("corpora")
+    write_corpora(folder)
+    found = read_corpora(folder)
+    return dataclasses.replace(found, clips=found.clips[:40])
+
+
+@pytest.fixture(scope="module")
+def computed(index: CorpusIndex, tmp_path_factory: pytest.TempPathFactory) -> ClipFeatures:
+    """What a first computation gives."""
+    return cached_features(index, SPEC, tmp_path_factory.mktemp("first"), NOISY_COPIES)
+
+
+@pytest.fixture
+def entry(index: CorpusIndex, computed: ClipFeatures, tmp_path: Path) -> Path:
+    """A whole entry of the cache in `tmp_path`, made without computing."""
+    first = Path(computed.values.filename).parent
+    copy = tmp_path / "features" / first.name
+    copy.mkdir(parents=True)
+    for file in first.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    return copy
+
+
+def refuse(done: int, total: int) -> None:
+    raise AssertionError("features are computed")
+
+
+def test_values_have_a_row_for_each_clip_and_copy(
+    computed: ClipFeatures, index: CorpusIndex
+) -> None:
+    assert computed.values.shape == (40, 1 + NOISY_COPIES, *SPEC.shape)
+    assert computed.values.dtype == np.float32
+    assert computed.ids == tuple(clip.id for clip in index.clips)
+
+
+def test_copy_0_is_the_clean_clip(computed: ClipFeatures, index: CorpusIndex) -> None:
+    for clip, values in zip(index.clips, computed.values, strict=True):
+        wanted = compute_features(read_clip(clip.path, SPEC.sample_rate), SPEC)
+        np.testing.assert_array_equal(values[0], wanted)
+
+
+@pytest.mark.parametrize("copy", [1, 2])
+def test_other_copies_have_the_noise_of_their_clip(
+    computed: ClipFeatures, index: CorpusIndex, copy: int
+) -> None:
+    clip = index.clips[35]
+    window = fit_window(read_clip(clip.path, SPEC.sample_rate), SPEC.window_samples)
+    noisy, _ = add_noise(window, noise_generator(0, clip.id, copy))
+    np.testing.assert_array_equal(computed.values[35, copy], compute_features(noisy, SPEC))
+
+
+def test_rows_finds_clips_by_id(computed: ClipFeatures) -> None:
+    wanted = [computed.ids[7], computed.ids[0]]
+    np.testing.assert_array_equal(computed.rows(wanted), [7, 0])
+
+
+def test_a_second_call_computes_nothing(
+    index: CorpusIndex, computed: ClipFeatures, entry: Path, tmp_path: Path
+) -> None:
+    again = cached_features(index, SPEC, tmp_path, NOISY_COPIES, progress=refuse)
+    np.testing.assert_array_equal(again.values, computed.values)
+
+
+def test_values_cannot_be_changed(
+    index: CorpusIndex, entry: Path, tmp_path: Path, computed: ClipFeatures
+) -> None:
+    for features in (computed, cached_features(index, SPEC, tmp_path, NOISY_COPIES)):
+        assert not features.values.flags.writeable
+
+
+def flip_a_byte(entry: Path) -> None:
+    content = bytearray((entry / "values.npy").read_bytes())
+    content[-1000] ^= 1
+    (entry / "values.npy").write_bytes(content)
+
+
+def truncate(entry: Path) -> None:
+    os.truncate(entry / "values.npy", 10_000)
+
+
+def empty(entry: Path) -> None:
+    os.truncate(entry / "values.npy", 0)
+
+
+def remove_values(entry: Path) -> None:
+    (entry / "values.npy").unlink()
+
+
+def remove_key(entry: Path) -> None:
+    (entry / "key.json").unlink()
+
+
+def break_key(entry: Path) -> None:
+    (entry / "key.json").write_text('{"version": 1')
+
+
+def replace_key(entry: Path) -> None:
+    (entry / "key.json").write_text("[]")
+
+
+def store_another_shape(entry: Path) -> None:
+    np.save(entry / "values.npy", np.zeros((2, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip_a_byte,
+        truncate,
+        empty,
+        remove_values,
+        remove_key,
+        break_key,
+        replace_key,
+        store_another_shape,
+    ],
+)
+def test_a_damaged_entry_is_named_and_computed_again(
+    index: CorpusIndex,
+    computed: ClipFeatures,
+    entry: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], None],
+) -> None:
+    damage(entry)
+    with caplog.at_level(logging.WARNING):
+        again = cached_features(index, SPEC, tmp_path, NOISY_COPIES)
+    assert f"feature cache {entry} is damaged" in caplog.text
+    np.testing.assert_array_equal(again.values, computed.values)
+
+
+def test_a_cache_in_order_gives_no_warning(
+    index: CorpusIndex, entry: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cached_features(index, SPEC, tmp_path, NOISY_COPIES)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"spec": dataclasses.replace(SPEC, hop=256)},
+        {"noise_seed": 1},
+        {"noisy_copies": 1},
+        {"index": "another"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_another_input_makes_another_entry(
+    index: CorpusIndex, entry: Path, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    if "index" in changed:
+        other = dataclasses.replace(index.clips[0], sha256="other content")
+        changed = {"index": dataclasses.replace(index, clips=(other, *index.clips[1:]))}
+    arguments = {"index": index, "spec": SPEC, "folder": tmp_path, "noisy_copies": NOISY_COPIES}
+    cached_features(**(arguments | changed), workers=1)
+    assert len(list(entry.parent.iterdir())) == 2
+
+
+def test_noise_seed_does_not_matter_without_noisy_copies(
+    index: CorpusIndex, tmp_path: Path
+) -> None:
+    cached_features(index, SPEC, tmp_path, 0, noise_seed=0, workers=1)
+    cached_features(index, SPEC, tmp_path, 0, noise_seed=1, progress=refuse)
+
+
+def test_the_number_of_workers_does_not_matter(
+    index: CorpusIndex, computed: ClipFeatures, tmp_path: Path
+) -> None:
+    alone = cached_features(index, SPEC, tmp_path, NOISY_COPIES, workers=1)
+    np.testing.assert_array_equal(alone.values, computed.values)
+
+
+def test_progress_ends_with_all_clips(index: CorpusIndex, tmp_path: Path) -> None:
+    calls = []
+    cached_features(index, SPEC, tmp_path, progress=lambda *call: calls.append(call), workers=1)
+    assert calls == [(32, 40), (40, 40)]
+
+
+def test_an_interrupted_computation_leaves_nothing_behind(
+    index: CorpusIndex, tmp_path: Path
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached_features(index, SPEC, tmp_path, progress=interrupt, workers=1)
+    assert not list((tmp_path / "features").iterdir())
+
+
+def test_an_entry_that_another_process_finished_first_is_no_error(
+    index: CorpusIndex, tmp_path: Path
+) -> None:
+    def other_process(done: int, total: int) -> None:
+        if done == total:
+            cached_features(index, SPEC, tmp_path, workers=1)
+
+    slower = cached_features(index, SPEC, tmp_path, progress=other_process, workers=1)
+    assert slower.values.shape == (40, 1, *SPEC.shape)
+    assert len(list((tmp_path / "features").iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(index: CorpusIndex) -> None:
+    with pytest.raises(StorageError, match="cannot write /sys/"):
+        cached_features(index, SPEC, Path("/sys"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({"SER_EDGE_CACHE": "/a/cache"}, "/a/cache"),
+        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/ser-edge"),
+        ({"HOME": "/home/me"}, "/home/me/.cache/ser-edge"),
+    ],
+)
+def test_the_default_folder_follows_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], folder: str
+) -> None:
+    for name in ("SER_EDGE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert default_cache_folder() == Path(folder)

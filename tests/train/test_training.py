@@ -1,0 +1,285 @@
+"""The training loop: reproducible, resumable to the bit, and able to learn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ser_runtime.errors import RunFolderError
+from ser_runtime.errors import TrainingError
+from ser_train.checkpoint import TrainingState
+from ser_train.dataset import Dataset
+from ser_train.experiments import Experiment
+
+EPOCHS = 3
+
+
+class Stopped(Exception):  # noqa: N818
+    """Ends a training from within, as a signal would."""
+
+
+def weights(model: Any) -> list[np.ndarray]:
+    return [np.array(value) for value in model.get_weights()]
+
+
+def figures(state: TrainingState) -> dict[str, dict[str, list[float]]]:
+    """The history without the seconds that it took."""
+    return {
+        phase: {name: values for name, values in metrics.items() if name != "seconds"}
+        for phase, metrics in state.history.items()
+    }
+
+
+def assert_same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def stop_after_epoch(phase: str, epoch: int) -> dict[str, Callable[..., None]]:
+    def on_epoch(now: str, done: int, metrics: dict[str, float]) -> None:
+        if (now, done) == (phase, epoch):
+            raise Stopped
+
+    return {"on_epoch": on_epoch}
+
+
+def stop_within_epoch(phase: str, epoch: int) -> dict[str, Callable[..., None]]:
+    def progress(now: str, during: int, batch: int, batches: int, metrics: dict) -> None:
+        if (now, during, batch) == (phase, epoch, 2):
+            raise Stopped
+
+    return {"progress": progress}
+
+
+@pytest.fixture(scope="module")
+def unbroken(
+    training: ModuleType,
+    small_data: Dataset,
+    small_experiment: Experiment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[list[np.ndarray], TrainingState]:
+    """Final weights and history of a training from seed 0."""
+    recipe = training.Recipe(small_experiment, 0, EPOCHS)
+    checkpoint = tmp_path_factory.mktemp("unbroken") / "checkpoint.npz"
+    model, state = training.train(recipe, small_data, checkpoint)
+    return weights(model), state
+
+
+def test_the_same_seed_gives_the_same_weights(
+    training: ModuleType,
+    small_data: Dataset,
+    small_experiment: Experiment,
+    unbroken: tuple[list[np.ndarray], TrainingState],
+    tmp_path: Path,
+) -> None:
+    recipe = training.Recipe(small_experiment, 0, EPOCHS)
+    model, state = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
+    assert_same(weights(model), unbroken[0])
+    assert figures(state) == figures(unbroken[1])
+
+
+def test_another_seed_gives_other_weights(
+    training: ModuleType,
+    small_data: Dataset,
+    small_experiment: Experiment,
+    unbroken: tuple[list[np.ndarray], TrainingState],
+    tmp_path: Path,
+) -> None:
+    recipe = training.Recipe(small_experiment, 1, EPOCHS)
+    model, _ = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
+    assert not np.array_equal(weights(model)[0], unbroken[0][0])
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        stop_after_epoch("search", 1),
+        stop_within_epoch("search", 1),
+        stop_within_epoch("search", 2),
+        stop_after_epoch("search", EPOCHS),
+        stop_within_epoch("retrain", 1),
+        stop_after_epoch("retrain", 1),
+        stop_within_epoch("retrain", 2),
+    ],
+    ids=[
+        "after search 1",
+        "within search 1",
+        "within search 2",
+        "after search 3",
+        "within retrain 1",
+        "after retrain 1",
+        "within retrain 2",
+    ],
+)
+def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
+    training: ModuleType,
+    small_data: Dataset,
+    small_experiment: Experiment,
+    unbroken: tuple[list[np.ndarray], TrainingState],
+    tmp_path: Path,
+    stop: dict[str, Callable[..., None]],
+) -> None:
+    recipe = training.Recipe(small_experiment, 0, EPOCHS)
+    checkpoint = tmp_path / "checkpoint.npz"
+    with pytest.raises(Stopped):
+        training.train(recipe, small_data, checkpoint, **stop)
+    model, state = training.train(recipe, small_data, checkpoint)
+    assert_same(weights(model), unbroken[0])
+    assert figures(state) == figures(unbroken[1])
+
+
+def test_a_finished_training_is_not_trained_further(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    recipe = training.Recipe(small_experiment, 0, 1)
+    checkpoint = tmp_path / "checkpoint.npz"
+    model, _ = training.train(recipe, small_data, checkpoint)
+    before = checkpoint.read_bytes()
+    again, _ = training.train(recipe, small_data, checkpoint, **stop_within_epoch("retrain", 1))
+    assert checkpoint.read_bytes() == before
+    assert_same(weights(again), weights(model))
+
+
+def test_callbacks_hear_of_every_batch_and_epoch(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    batches, epochs = [], []
+    training.train(
+        training.Recipe(small_experiment, 0, 1),
+        small_data,
+        tmp_path / "checkpoint.npz",
+        lambda *call: batches.append(call[:4]),
+        lambda *call: epochs.append(call[:2]),
+    )
+    phases = ("search", "retrain")
+    assert batches == [(phase, 1, done, 3) for phase in phases for done in (1, 2, 3)]
+    assert epochs == [("search", 1), ("retrain", 1)]
+
+
+def test_retraining_takes_the_best_number_of_epochs(
+    unbroken: tuple[list[np.ndarray], TrainingState],
+) -> None:
+    _, state = unbroken
+    assert len(state.epochs("retrain")) == state.best_epoch
+
+
+def test_the_best_epoch_has_the_lowest_validation_loss(
+    unbroken: tuple[list[np.ndarray], TrainingState],
+) -> None:
+    _, state = unbroken
+    assert state.best_epoch == 1 + int(np.argmin(state.epochs("search")))
+
+
+def test_the_search_ends_when_patience_does(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    experiment = dataclasses.replace(
+        small_experiment, learning_rate=0.3, patience=2, retrain=False, batch_size=84
+    )
+    recipe = training.Recipe(experiment, 0, 40)
+    _, state = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
+    losses = state.epochs("search")
+    assert len(losses) < 40
+    assert len(losses) == state.best_epoch + 2
+
+
+def test_without_retraining_the_weights_of_the_best_epoch_are_kept(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    experiment = dataclasses.replace(
+        small_experiment, learning_rate=0.3, patience=2, retrain=False, batch_size=84
+    )
+    recipe = training.Recipe(experiment, 0, 40)
+    model, state = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
+    probabilities = training.predict(model, small_data.validation)
+    right = probabilities[np.arange(28), small_data.validation.classes]
+    loss = -np.log(np.maximum(right, 1e-7)).mean()
+    assert loss == pytest.approx(min(state.epochs("search")), rel=1e-4)
+
+
+def test_without_retraining_there_is_one_phase(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    recipe = training.Recipe(dataclasses.replace(small_experiment, retrain=False), 0, 1)
+    _, state = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
+    assert list(state.history) == ["search"]
+
+
+def poisoned(data: Dataset, set_name: str, row: int) -> Dataset:
+    """The data with one feature that is not a number."""
+    samples = getattr(data, set_name)
+    values = samples.features.values.copy()
+    values[samples.rows[row], 0, 0, 0] = np.nan
+    features = dataclasses.replace(samples.features, values=values)
+    return dataclasses.replace(data, **{set_name: dataclasses.replace(samples, features=features)})
+
+
+def test_a_loss_that_is_not_a_number_names_batch_and_epoch(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    order = np.random.default_rng((0, 1)).permutation(84)  # as epoch 1 of seed 0 draws it
+    recipe = training.Recipe(small_experiment, 0, EPOCHS)
+    data = poisoned(small_data, "train", int(order[30]))
+    with pytest.raises(TrainingError, match=r"batch 2 of epoch 1 \(search\)"):
+        training.train(recipe, data, tmp_path / "checkpoint.npz")
+
+
+def test_nothing_of_an_epoch_that_fails_is_kept(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    recipe = training.Recipe(small_experiment, 0, EPOCHS)
+    with pytest.raises(TrainingError):
+        training.train(recipe, poisoned(small_data, "train", 0), tmp_path / "checkpoint.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_validation_loss_that_is_not_a_number_fails_too(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    recipe = training.Recipe(small_experiment, 0, 1)
+    with pytest.raises(TrainingError):
+        training.train(recipe, poisoned(small_data, "validation", 0), tmp_path / "checkpoint.npz")
+
+
+def test_a_damaged_checkpoint_is_refused(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.npz"
+    checkpoint.write_bytes(b"damaged")
+    with pytest.raises(RunFolderError, match="checkpoint"):
+        training.train(training.Recipe(small_experiment, 0, EPOCHS), small_data, checkpoint)
+
+
+def test_a_learnable_problem_is_learnt(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+) -> None:
+    experiment = dataclasses.replace(small_experiment, patience=40)
+    recipe = training.Recipe(experiment, 0, 40)
+    model, _ = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
+    recognized = training.predict(model, small_data.test).argmax(axis=1)
+    assert (recognized == small_data.test.classes).mean() > 0.9
+
+
+def test_predictions_do_not_depend_on_the_other_clips_of_a_batch(
+    training: ModuleType, small_data: Dataset, small_experiment: Experiment
+) -> None:
+    model = training.build_model(small_experiment, 0)
+    test = small_data.test
+    single = dataclasses.replace(
+        test, ids=test.ids[:1], rows=test.rows[:1], copies=test.copies[:1], classes=test.classes[:1]
+    )
+    together = training.predict(model, test)
+    np.testing.assert_allclose(training.predict(model, single)[0], together[0], atol=1e-6)
+
+
+def test_the_experiments_learning_rate_is_used(
+    training: ModuleType, small_experiment: Experiment
+) -> None:
+    model = training.build_model(small_experiment, 0)
+    assert float(model.optimizer.learning_rate) == pytest.approx(small_experiment.learning_rate)
