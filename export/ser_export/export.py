@@ -30,6 +30,7 @@ from ser_runtime.model_metadata import ModelMetadata
 from ser_train.architectures import ARCHITECTURES
 from ser_train.run_folder import RunFolder
 from ser_train.run_folder import StoredSet
+from ser_train.weights import load_weights
 
 LICENCE = (
     "Weights for research and non-commercial use only: trained on RAVDESS (CC BY-NC-SA 4.0), "
@@ -113,10 +114,7 @@ def load_model(run: RunFolder) -> keras.Model:
     if name not in ARCHITECTURES:
         raise RunFolderError(f"{run.path} has the architecture {name!r}, unknown to this version")
     model = ARCHITECTURES[name](run.spec().shape)
-    try:
-        model.load_weights(run.weights)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunFolderError(f"cannot load {run.weights}: {error}") from error
+    load_weights(run.weights, model)
     return model
 
 

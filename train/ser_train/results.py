@@ -18,7 +18,7 @@ KEPT = (
     "metrics.json",
     "standardization.json",
     "predictions.csv",
-    "model.weights.h5",
+    "weights.npz",
     "confusion_matrix.png",
     "learning_curves.png",
 )

@@ -9,12 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
-from ser_runtime.atomic_file import atomic_path
 from ser_runtime.errors import RunFolderError
-from ser_train.architectures import ARCHITECTURES
 from ser_train.checkpoint import TrainingState
 from ser_train.corpora import CorpusIndex
 from ser_train.dataset import Dataset
@@ -30,6 +27,7 @@ from ser_train.training import BatchProgress
 from ser_train.training import EpochReport
 from ser_train.training import Recipe
 from ser_train.training import train
+from ser_train.weights import save_weights
 
 _CALIBRATION_CLIPS = 300
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
@@ -124,22 +122,13 @@ def complete_run(
     folder.write_json("standardization", data.standardization.to_dict())
     model, state = train(run.recipe, data, folder.checkpoint, progress, on_epoch)
     evaluation = evaluate(run.recipe, run.index, data, model, state)
-    _save_weights(run, model)
+    save_weights(folder.weights, model)
     _store(run, data, evaluation)
     _draw(run, evaluation.metrics, state)
     folder.write_json("history", {"best_epoch": state.best_epoch, **state.history})
     folder.write_json("metrics", evaluation.metrics)
     folder.checkpoint.unlink(missing_ok=True)
     return evaluation.metrics
-
-
-def _save_weights(run: Run, model: keras.Model) -> None:
-    """Weights alone: a compiled model would add its optimizer's state."""
-    experiment = run.recipe.experiment
-    plain = ARCHITECTURES[experiment.architecture](experiment.spec.shape)
-    plain.set_weights(model.get_weights())
-    with atomic_path(run.folder.weights) as temporary:
-        plain.save_weights(temporary)
 
 
 def _store(run: Run, data: Dataset, evaluation: Evaluation) -> None:

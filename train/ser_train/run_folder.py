@@ -59,7 +59,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoint = path / "checkpoint.npz"
-        self.weights = path / "model.weights.h5"
+        self.weights = path / "weights.npz"
         self.confusion_plot = path / "confusion_matrix.png"
         self.curves_plot = path / "learning_curves.png"
 
