@@ -11,13 +11,16 @@ from pathlib import Path
 
 from ser_runtime.errors import StorageError
 
-_FULL = {
+_REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file-size limit is reached",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
+    errno.ENOENT: "its folder cannot be made",
+    errno.ENOTDIR: "a part of the path is no folder",
+    errno.EEXIST: "a part of the path is no folder",
 }
 
 
@@ -31,9 +34,9 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in _REASONS:
             raise
-        raise StorageError(f"cannot write {path}: {_FULL[error.errno]}") from error
+        raise StorageError(f"cannot write {path}: {_REASONS[error.errno]}") from error
 
 
 @contextmanager

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes.util
+import json
+import os
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +20,14 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from synthetic_corpora import voice
 
 from ser_runtime.errors import MicrophoneError
+from ser_runtime.labels import EMOTIONS
 from ser_runtime.microphone import Microphone
 from ser_runtime.microphone import SampleRing
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 NO_LIBRARY = """
 import ctypes.util
@@ -27,13 +36,21 @@ ctypes.util.find_library = lambda name: None
 from ser_runtime.cli import main
 main(sys.argv[1:])
 """
-# ALSA and PulseAudio read their configuration from here, and find no device in it.
-NO_DEVICES = {
-    "ALSA_CONFIG_PATH": "/dev/null",
-    "PULSE_SERVER": "unix:/nonexistent",
-    "PIPEWIRE_REMOTE": "nonexistent",
-    "JACK_NO_START_SERVER": "1",
-}
+ALSA = Path("/usr/share/alsa/alsa.conf")
+# Cards cannot be opened by this configuration, whatever is plugged in.
+NO_CARDS = f"<{ALSA}>\npcm.!hw {{ type none }}\nctl.!hw {{ type none }}\n"
+# A capture device that reads a file, as fast as it is asked.
+FILE_DEVICE = """
+pcm.played {{ type file slave.pcm null file /dev/null infile "{path}" format raw }}
+"""
+
+
+def environment(folder: Path, configuration: str) -> dict[str, str]:
+    """Of a machine whose sound devices are those of an ALSA configuration."""
+    (folder / "asound.conf").write_text(configuration)
+    alsa = {"ALSA_CONFIG_PATH": str(folder / "asound.conf")} if ALSA.exists() else {}
+    others = {"PULSE_SERVER": "unix:/nonexistent", "JACK_NO_START_SERVER": "1"}
+    return os.environ | alsa | others
 
 
 def without_library(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -242,3 +259,51 @@ def test_without_the_library_files_are_recognized(made_up_model: Path, wav: Path
     done = without_library("--model", made_up_model, wav)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 1
+
+
+@pytest.mark.parametrize("device", ["no microphone has this name", "987654"])
+def test_a_microphone_that_is_not_there_is_an_error(
+    made_up_model: Path, run_module: Command, device: str
+) -> None:
+    done = run_module("ser_runtime", "--model", made_up_model, "--device", device)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_machine_without_a_microphone_is_an_error(
+    made_up_model: Path, run_module: Command, tmp_path: Path
+) -> None:
+    env = environment(tmp_path, NO_CARDS)
+    done = run_module("ser_runtime", "--model", made_up_model, env=env)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(
+    ctypes.util.find_library("portaudio") is None or not ALSA.exists(),
+    reason="needs libportaudio2 and ALSA",
+)
+def test_a_microphone_is_recognized_until_ctrl_c(made_up_model: Path, tmp_path: Path) -> None:
+    samples = np.tile(voice("happy", seed=1, seconds=2.0, rate=44_100), 100)
+    (samples * 32_767).astype("<i2").tofile(tmp_path / "sound.raw")
+    configuration = NO_CARDS + FILE_DEVICE.format(path=tmp_path / "sound.raw")
+    command = [sys.executable, "-m", "ser_runtime", "--model", made_up_model, "--device", "played"]
+    with subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(tmp_path, configuration),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.stdout.read(), process.stderr.read()
+    assert first["label"] in EMOTIONS
+    assert all(json.loads(line)["label"] in EMOTIONS for line in rest.splitlines())
+    assert process.returncode == 130, errors
+    assert errors.startswith("listening to played at ")
+    assert "Traceback" not in errors

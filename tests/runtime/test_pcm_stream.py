@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from synthetic_corpora import voice
 
 from ser_runtime.errors import AudioError
+from ser_runtime.errors import SerError
 from ser_runtime.pcm_stream import PcmFormat
 from ser_runtime.pcm_stream import PcmStream
 
@@ -93,8 +94,6 @@ def test_a_stream_without_a_sample_is_refused(content: bytes) -> None:
 
 @pytest.mark.parametrize("channels", [0, -1])
 def test_an_impossible_number_of_channels_is_refused(channels: int) -> None:
-    from ser_runtime.errors import SerError
-
     with pytest.raises(SerError, match="channels"):
         read(S16.tobytes(), PcmFormat(channels=channels))
 

@@ -17,7 +17,7 @@ from ser_train.checkpoint import TrainingState
 from ser_train.dataset import Dataset
 from ser_train.experiments import Experiment
 
-EPOCHS = 3
+EPOCHS = 2
 
 
 class Stopped(Exception):  # noqa: N818
@@ -71,6 +71,21 @@ def unbroken(
     return weights(model), state
 
 
+@pytest.fixture(scope="module")
+def searched(
+    training: ModuleType,
+    small_data: Dataset,
+    small_experiment: Experiment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Any, TrainingState]:
+    """Model and history of a search of at most 40 epochs, without retraining."""
+    experiment = dataclasses.replace(
+        small_experiment, learning_rate=0.02, batch_size=4, patience=2, retrain=False
+    )
+    checkpoint = tmp_path_factory.mktemp("searched") / "checkpoint.npz"
+    return training.train(training.Recipe(experiment, 0, 40), small_data, checkpoint)
+
+
 def test_the_same_seed_gives_the_same_weights(
     training: ModuleType,
     small_data: Dataset,
@@ -99,23 +114,12 @@ def test_another_seed_gives_other_weights(
 @pytest.mark.parametrize(
     "stop",
     [
-        stop_after_epoch("search", 1),
-        stop_within_epoch("search", 1),
         stop_within_epoch("search", 2),
         stop_after_epoch("search", EPOCHS),
-        stop_within_epoch("retrain", 1),
         stop_after_epoch("retrain", 1),
         stop_within_epoch("retrain", 2),
     ],
-    ids=[
-        "after search 1",
-        "within search 1",
-        "within search 2",
-        "after search 3",
-        "within retrain 1",
-        "after retrain 1",
-        "within retrain 2",
-    ],
+    ids=["within search 2", "after search 2", "after retrain 1", "within retrain 2"],
 )
 def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
     training: ModuleType,
@@ -137,11 +141,11 @@ def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
 def test_a_finished_training_is_not_trained_further(
     training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
 ) -> None:
-    recipe = training.Recipe(small_experiment, 0, 1)
+    recipe = training.Recipe(dataclasses.replace(small_experiment, retrain=False), 0, 1)
     checkpoint = tmp_path / "checkpoint.npz"
     model, _ = training.train(recipe, small_data, checkpoint)
     before = checkpoint.read_bytes()
-    again, _ = training.train(recipe, small_data, checkpoint, **stop_within_epoch("retrain", 1))
+    again, _ = training.train(recipe, small_data, checkpoint, **stop_after_epoch("search", 2))
     assert checkpoint.read_bytes() == before
     assert_same(weights(again), weights(model))
 
@@ -176,75 +180,48 @@ def test_the_best_epoch_has_the_lowest_validation_loss(
     assert state.best_epoch == 1 + int(np.argmin(state.epochs("search")))
 
 
-def test_the_search_ends_when_patience_does(
-    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
-) -> None:
-    experiment = dataclasses.replace(
-        small_experiment, learning_rate=0.3, patience=2, retrain=False, batch_size=84
-    )
-    recipe = training.Recipe(experiment, 0, 40)
-    _, state = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
-    losses = state.epochs("search")
-    assert len(losses) < 40
-    assert len(losses) == state.best_epoch + 2
+def test_the_search_ends_when_patience_does(searched: tuple[Any, TrainingState]) -> None:
+    _, state = searched
+    assert len(state.epochs("search")) == state.best_epoch + 2
 
 
 def test_without_retraining_the_weights_of_the_best_epoch_are_kept(
-    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+    training: ModuleType, small_data: Dataset, searched: tuple[Any, TrainingState]
 ) -> None:
-    experiment = dataclasses.replace(
-        small_experiment, learning_rate=0.3, patience=2, retrain=False, batch_size=84
-    )
-    recipe = training.Recipe(experiment, 0, 40)
-    model, state = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
+    model, state = searched
     probabilities = training.predict(model, small_data.validation)
     right = probabilities[np.arange(28), small_data.validation.classes]
     loss = -np.log(np.maximum(right, 1e-7)).mean()
     assert loss == pytest.approx(min(state.epochs("search")), rel=1e-4)
 
 
-def test_without_retraining_there_is_one_phase(
-    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
+def test_without_retraining_there_is_one_phase(searched: tuple[Any, TrainingState]) -> None:
+    assert list(searched[1].history) == ["search"]
+
+
+def test_a_learnable_problem_is_learnt(
+    training: ModuleType, small_data: Dataset, searched: tuple[Any, TrainingState]
 ) -> None:
-    recipe = training.Recipe(dataclasses.replace(small_experiment, retrain=False), 0, 1)
-    _, state = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
-    assert list(state.history) == ["search"]
-
-
-def poisoned(data: Dataset, set_name: str, row: int) -> Dataset:
-    """The data with one feature that is not a number."""
-    samples = getattr(data, set_name)
-    values = samples.features.values.copy()
-    values[samples.rows[row], 0, 0, 0] = np.nan
-    features = dataclasses.replace(samples.features, values=values)
-    return dataclasses.replace(data, **{set_name: dataclasses.replace(samples, features=features)})
+    recognized = training.predict(searched[0], small_data.test).argmax(axis=1)
+    assert (recognized == small_data.test.classes).mean() > 0.9
 
 
 def test_a_loss_that_is_not_a_number_names_batch_and_epoch(
     training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
 ) -> None:
-    order = np.random.default_rng((0, 1)).permutation(84)  # as epoch 1 of seed 0 draws it
-    recipe = training.Recipe(small_experiment, 0, EPOCHS)
-    data = poisoned(small_data, "train", int(order[30]))
+    experiment = dataclasses.replace(small_experiment, learning_rate=float("nan"))
     with pytest.raises(TrainingError, match=r"batch 2 of epoch 1 \(search\)"):
-        training.train(recipe, data, tmp_path / "checkpoint.npz")
+        training.train(training.Recipe(experiment, 0, 1), small_data, tmp_path / "checkpoint.npz")
 
 
-def test_nothing_of_an_epoch_that_fails_is_kept(
+def test_weights_that_fail_in_the_last_batch_of_an_epoch_are_not_kept(
     training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
 ) -> None:
-    recipe = training.Recipe(small_experiment, 0, EPOCHS)
+    # The one batch's loss is a number still; the weights after it are not.
+    experiment = dataclasses.replace(small_experiment, learning_rate=float("nan"), batch_size=84)
     with pytest.raises(TrainingError):
-        training.train(recipe, poisoned(small_data, "train", 0), tmp_path / "checkpoint.npz")
+        training.train(training.Recipe(experiment, 0, 1), small_data, tmp_path / "checkpoint.npz")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_validation_loss_that_is_not_a_number_fails_too(
-    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
-) -> None:
-    recipe = training.Recipe(small_experiment, 0, 1)
-    with pytest.raises(TrainingError):
-        training.train(recipe, poisoned(small_data, "validation", 0), tmp_path / "checkpoint.npz")
 
 
 def test_a_damaged_checkpoint_is_refused(
@@ -254,16 +231,6 @@ def test_a_damaged_checkpoint_is_refused(
     checkpoint.write_bytes(b"damaged")
     with pytest.raises(RunFolderError, match="checkpoint"):
         training.train(training.Recipe(small_experiment, 0, EPOCHS), small_data, checkpoint)
-
-
-def test_a_learnable_problem_is_learnt(
-    training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
-) -> None:
-    experiment = dataclasses.replace(small_experiment, patience=40)
-    recipe = training.Recipe(experiment, 0, 40)
-    model, _ = training.train(recipe, small_data, tmp_path / "checkpoint.npz")
-    recognized = training.predict(model, small_data.test).argmax(axis=1)
-    assert (recognized == small_data.test.classes).mean() > 0.9
 
 
 def test_predictions_do_not_depend_on_the_other_clips_of_a_batch(
