@@ -27,7 +27,7 @@ LN = FeatureSpec(
     hop=256,
     n_mels=64,
     log="ln",
-    floor=1e-6,
+    floor=1e-10,
     top_db=None,
 )
 KINDS = {"mfcc": MFCC, "mel": MEL, "ln": LN}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -105,6 +106,12 @@ def test_the_sample_type_does_not_change_the_emotion(model: Model, kind: str) ->
     scale = {"int16": 2**15, "int32": 2**31}.get(kind, 1)
     same = (samples / scale).astype(np.float32)
     assert at_once(Stream(model), samples) == at_once(Stream(model), same)
+
+
+def test_streams_of_threads_that_share_a_model_give_equal_predictions(model: Model) -> None:
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        together = list(threads.map(lambda _: at_once(Stream(model), AUDIO), range(8)))
+    assert together == [at_once(Stream(model), AUDIO)] * 8
 
 
 def test_window_probabilities_are_exactly_those_of_the_model(model: Model) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
+import site
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -28,6 +32,9 @@ from ser_train.splits import Split
 
 SMALL_SPEC = FeatureSpec(window_samples=31 * 512, n_mels=32)
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 MakeClip = Callable[..., Clip]
 
 
@@ -113,5 +120,43 @@ def small_data() -> Dataset:
 def small_experiment() -> Experiment:
     """`cnn` on features of 32 x 32."""
     return dataclasses.replace(
-        EXPERIMENTS["cnn"], spec=SMALL_SPEC, noisy_copies=0, batch_size=28, max_epochs=3
+        EXPERIMENTS["cnn"], spec=SMALL_SPEC, noisy_copies=0, batch_size=28, learning_rate=3e-3
     )
+
+
+@pytest.fixture
+def ser_train(tensorflow: None, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `ser-train` in this process, on one thread; returns exit code, stdout and stderr."""
+    from ser_train.cli import main
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return subprocess.CompletedProcess(arguments, ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def run_without(tmp_path: Path) -> Command:
+    """Runs `python -m module` where a package is truly absent: the others are linked to."""
+
+    def run(package: str, module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        installed = tmp_path / "installed"
+        installed.mkdir()
+        for folder in site.getsitepackages():
+            for entry in Path(folder).iterdir():
+                if entry.name.split("-")[0].split(".")[0] != package:
+                    (installed / entry.name).symlink_to(entry)
+        rooms = [str(ROOT / room) for room in ("runtime", "train", "export")]
+        # -S: without the environment's own site-packages.
+        return subprocess.run(
+            [sys.executable, "-S", "-m", module, *map(str, arguments)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([*rooms, str(installed)])},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run

@@ -1,0 +1,396 @@
+"""`ser-train`, as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Command = Callable[..., CompletedProcess[str]]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def train_cnn(tiny_corpora: Path, cache: Path) -> list[object]:
+    """The arguments of `tiny_run`, but for `--out`."""
+    return [
+        "cnn", "--corpora", tiny_corpora, "--cache", cache, "--max-epochs", 3, "--threads", 1,
+    ]  # fmt: skip
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Temporary files anywhere below a folder."""
+    return [str(path) for path in folder.rglob(".*")]
+
+
+def test_corpora_shows_the_clips(ser_train: Command, tiny_corpora: Path, cache: Path) -> None:
+    done = ser_train("corpora", tiny_corpora, "--cache", cache)
+    assert done.returncode == 0
+    assert "226 clips in" in done.stdout
+    assert "left out: nothing" in done.stdout
+
+
+def test_corpora_draws_the_class_distribution(
+    ser_train: Command, tiny_corpora: Path, cache: Path, tmp_path: Path
+) -> None:
+    plot = tmp_path / "plots/classes.png"
+    done = ser_train("corpora", tiny_corpora, "--cache", cache, "--plot", plot)
+    assert done.returncode == 0
+    assert plot.read_bytes().startswith(PNG)
+
+
+def test_experiments_are_listed_with_the_reports_accuracy(ser_train: Command) -> None:
+    done = ser_train("experiments")
+    assert done.returncode == 0
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("cnn ")]
+    assert "27,495" in row
+    assert "0.67" in row
+
+
+def test_splits_of_the_corpora_are_written(
+    ser_train: Command, corpora_of_all_speakers: Path, cache: Path, tmp_path: Path
+) -> None:
+    done = ser_train("splits", corpora_of_all_speakers, "--cache", cache, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(tmp_path / "splits.csv"), str(tmp_path / "splits.json")]
+
+
+@pytest.fixture(scope="module")
+def corpora_of_all_speakers(tiny_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made-up corpora with actors for the folds that they lack."""
+    folder = tmp_path_factory.mktemp("all")
+    shutil.copytree(tiny_corpora, folder, dirs_exist_ok=True)
+    for source in sorted((folder / "CREMA-D/AudioWAV").glob("1001_*")):
+        for actor in (1055, 1056, 1073, 1074):
+            shutil.copy(source, source.with_name(source.name.replace("1001", str(actor))))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cnm", "--corpora", "x"], "no experiment 'cnm'; did you mean cnn?"),
+        (["zzzz"], "no experiment 'zzzz'; known: cnn"),
+        (["cnn", "--corpora", "x", "--fold", "1"], "--fold belongs to --protocol"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_one_line(
+    ser_train: Command, arguments: list[str], message: str
+) -> None:
+    done = ser_train(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--max-epochs", "0"],
+        ["--max-epochs", "many"],
+        ["--seed", "-1"],
+        ["--threads", "0"],
+        ["--protocol", "random"],
+        ["--backend", "numpy"],
+    ],
+)
+def test_an_impossible_value_ends_with_2_and_names_the_option(
+    ser_train: Command, option: list[str]
+) -> None:
+    done = ser_train("cnn", "--corpora", "x", *option)
+    assert done.returncode == 2
+    assert f"argument {option[0]}" in done.stderr
+
+
+def test_no_command_ends_with_2(ser_train: Command) -> None:
+    assert ser_train().returncode == 2
+
+
+@pytest.mark.parametrize("command", ["corpora", "splits", "cnn"])
+def test_a_folder_without_clips_ends_with_6(
+    ser_train: Command, tmp_path: Path, command: str
+) -> None:
+    arguments = {
+        "corpora": ["corpora", tmp_path],
+        "splits": ["splits", tmp_path, "--out", tmp_path],
+        "cnn": ["cnn", "--corpora", tmp_path],
+    }
+    done = ser_train(*arguments[command], "--cache", tmp_path)
+    assert done.returncode == 6
+    assert f"no clip of RAVDESS, SAVEE, TESS or CREMA-D in {tmp_path}" in done.stderr
+
+
+def test_missing_corpora_for_a_fold_end_with_6(
+    ser_train: Command, tiny_corpora: Path, tmp_path: Path, cache: Path
+) -> None:
+    shutil.copytree(tiny_corpora / "TESS", tmp_path / "TESS")
+    done = ser_train(
+        "cnn", "--corpora", tmp_path, "--protocol", "speaker-independent", "--cache", tmp_path
+    )
+    assert done.returncode == 6
+    assert "set of speaker-independent-1 is empty" in done.stderr
+
+
+@pytest.mark.parametrize("package", ["keras", "sklearn", "tensorflow"])
+def test_a_missing_package_ends_with_7_and_names_the_extra(
+    run_without: Command, tiny_corpora: Path, cache: Path, tmp_path: Path, package: str
+) -> None:
+    done = run_without(
+        package, "ser_train", "cnn", "--corpora", tiny_corpora, "--cache", cache,
+        "--out", tmp_path / "runs",
+    )  # fmt: skip
+    assert done.returncode == 7, done.stderr
+    assert done.stderr.startswith(f"error: training needs {package}")
+    assert "pip install 'ser-edge[train]'" in done.stderr
+
+
+def test_a_complete_run_is_not_trained_again(
+    ser_train: Command, train_cnn: list[object], tiny_run: Path
+) -> None:
+    before = (tiny_run / "metrics.json").stat().st_mtime_ns
+    done = ser_train(*train_cnn, "--out", tiny_run.parent)
+    assert done.returncode == 0
+    assert "is complete: nothing to train" in done.stderr
+    assert "accuracy" in done.stdout
+    assert (tiny_run / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_another_configuration_in_the_same_folder_ends_with_9(
+    ser_train: Command, train_cnn: list[object], tiny_run: Path
+) -> None:
+    done = ser_train(*train_cnn, "--out", tiny_run.parent, "--max-epochs", 2)
+    assert done.returncode == 9
+    assert "holds a run with another max_epochs" in done.stderr
+    assert "--fresh" in done.stderr
+
+
+def test_fresh_forgets_an_earlier_run(
+    ser_train: Command, train_cnn: list[object], tiny_run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_run, tmp_path / tiny_run.name)
+    done = ser_train(*train_cnn, "--out", tmp_path, "--max-epochs", 1, "--fresh")
+    assert done.returncode == 0, done.stderr
+    assert '"max_epochs": 1' in (tmp_path / tiny_run.name / "config.json").read_text()
+
+
+def test_a_damaged_configuration_ends_with_9(
+    ser_train: Command, train_cnn: list[object], tiny_run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_run, tmp_path / tiny_run.name)
+    (tmp_path / tiny_run.name / "config.json").write_text("{")
+    done = ser_train(*train_cnn, "--out", tmp_path)
+    assert done.returncode == 9
+    assert "config.json is damaged" in done.stderr
+
+
+def test_a_fold_of_speaker_independent_is_trained_in_a_folder_of_its_own(
+    ser_train: Command, train_cnn: list[object], tmp_path: Path
+) -> None:
+    done = ser_train(
+        *train_cnn, "--max-epochs", 1, "--out", tmp_path, "--protocol", "speaker-independent",
+        "--seed", 5,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "cnn-speaker-independent-1-seed5/metrics.json").exists()
+    assert "flattering" not in done.stdout
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_train_to_the_end(
+    run_module: Command, train_cnn: list[object], tmp_path: Path, backend: str
+) -> None:
+    done = run_module(
+        "ser_train", *train_cnn, "--max-epochs", 1, "--backend", backend, "--out", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "cnn-report-seed0/metrics.json").exists()
+
+
+class Training:
+    """A `ser-train` in a process group of its own, as a terminal starts it."""
+
+    def __init__(self, arguments: list[object]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ser_train", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._heard: list[str] = []
+
+    def wait_for_line(self, start: str) -> None:
+        for line in self._process.stderr:
+            self._heard.append(line)
+            if line.startswith(start):
+                return
+        raise AssertionError("".join(self._heard))
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        while not condition():
+            assert self._process.poll() is None, self._process.stderr.read()
+            time.sleep(0.01)
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal to the group, as Ctrl-C does; returns exit code and stderr."""
+        os.killpg(self._process.pid, number)
+        _, rest = self._process.communicate(timeout=60)
+        return self._process.returncode, "".join(self._heard) + rest
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[list[object]], Training]]:
+    """Starts trainings; none outlives the test."""
+    started: list[Training] = []
+
+    def run(arguments: list[object]) -> Training:
+        started.append(Training(arguments))
+        return started[-1]
+
+    yield run
+    for training in started:
+        if training._process.poll() is None:
+            training.end(signal.SIGKILL)
+
+
+def test_a_training_that_was_killed_and_interrupted_ends_as_the_unbroken_one(
+    start: Callable[[list[object]], Training],
+    run_module: Command,
+    train_cnn: list[object],
+    tiny_run: Path,
+    tmp_path: Path,
+) -> None:
+    arguments = [*train_cnn, "--out", tmp_path]
+    for line, number in (
+        ("search: epoch 1", signal.SIGKILL),
+        ("search: epoch 2", signal.SIGINT),
+    ):
+        training = start(arguments)
+        training.wait_for_line(line)
+        training.end(number)
+    done = run_module("ser_train", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "going on from" in done.stderr
+    predictions = (tmp_path / tiny_run.name / "predictions.csv").read_bytes()
+    assert predictions == (tiny_run / "predictions.csv").read_bytes()
+
+
+def test_ctrl_c_in_a_training_ends_with_130_and_one_line(
+    start: Callable[[list[object]], Training], train_cnn: list[object], tmp_path: Path
+) -> None:
+    training = start([*train_cnn, "--out", tmp_path])
+    training.wait_for_line("search: epoch 1")
+    code, heard = training.end(signal.SIGINT)
+    assert code == 130
+    assert heard.splitlines()[-1] == "error: interrupted"
+    assert "Traceback" not in heard
+    assert not left_behind(tmp_path)
+
+
+def test_ctrl_c_while_features_are_computed_ends_with_130_and_leaves_nothing(
+    start: Callable[[list[object]], Training], train_cnn: list[object], tmp_path: Path
+) -> None:
+    training = start([*train_cnn, "--cache", tmp_path, "--out", tmp_path / "runs"])
+    features = tmp_path / "features"
+    training.wait_until(
+        lambda: [path for path in features.glob(".*/values.npy") if path.stat().st_size]
+    )
+    code, heard = training.end(signal.SIGINT)
+    assert code == 130
+    assert "Traceback" not in heard
+    assert not left_behind(tmp_path)
+
+
+def limit_files(size: int) -> Callable[[], None]:
+    """For a child process: no file may grow larger, as with `ulimit -f`."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_full_disk_while_features_are_written_ends_with_8(
+    run_module: Command, train_cnn: list[object], tmp_path: Path
+) -> None:
+    done = run_module(
+        "ser_train", *train_cnn, "--cache", tmp_path, "--out", tmp_path / "runs",
+        preexec_fn=limit_files(1_000_000),
+    )  # fmt: skip
+    assert done.returncode == 8, done.stderr
+    assert "the file-size limit is reached" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "features").iterdir())
+
+
+def test_a_full_disk_while_a_checkpoint_is_written_ends_with_8(
+    run_module: Command, train_cnn: list[object], tmp_path: Path
+) -> None:
+    done = run_module(
+        "ser_train", *train_cnn, "--out", tmp_path, preexec_fn=limit_files(200_000)
+    )
+    assert done.returncode == 8, done.stderr
+    assert "checkpoint.npz: the file-size limit is reached" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not left_behind(tmp_path)
+    assert not (tmp_path / "cnn-report-seed0/checkpoint.npz").exists()
+
+
+@pytest.fixture(scope="module")
+def almost_complete(
+    run_module: Command, train_cnn: list[object], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, CompletedProcess[str]]:
+    """A training of one epoch whose calibration clips the disk did not take."""
+    runs = tmp_path_factory.mktemp("full")
+    done = run_module(
+        "ser_train", *train_cnn, "--max-epochs", 1, "--out", runs, preexec_fn=limit_files(600_000)
+    )
+    return runs, done
+
+
+def test_a_full_disk_while_results_are_written_ends_with_8(
+    almost_complete: tuple[Path, CompletedProcess[str]],
+) -> None:
+    runs, done = almost_complete
+    assert done.returncode == 8, done.stderr
+    assert "calibration.npz: the file-size limit is reached" in done.stderr
+    assert not left_behind(runs)
+    assert not (runs / "cnn-report-seed0/metrics.json").exists()
+
+
+def test_a_full_disk_while_weights_are_written_ends_with_8(
+    run_module: Command,
+    train_cnn: list[object],
+    almost_complete: tuple[Path, CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(almost_complete[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "cnn-report-seed0/model.weights.h5").unlink()
+    done = run_module(
+        "ser_train", *train_cnn, "--max-epochs", 1, "--out", tmp_path,
+        preexec_fn=limit_files(100_000),
+    )  # fmt: skip
+    assert done.returncode == 8, done.stderr
+    assert "model.weights.h5: the file-size limit is reached" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not left_behind(tmp_path)
+    assert not (tmp_path / "cnn-report-seed0/model.weights.h5").exists()
+
+
+def test_a_run_goes_on_when_there_is_room_again(
+    ser_train: Command,
+    train_cnn: list[object],
+    almost_complete: tuple[Path, CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(almost_complete[0], tmp_path, dirs_exist_ok=True)
+    done = ser_train(*train_cnn, "--max-epochs", 1, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1 " not in done.stderr
+    assert (tmp_path / "cnn-report-seed0/metrics.json").exists()

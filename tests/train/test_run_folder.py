@@ -1,0 +1,175 @@
+"""Reading and writing run folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_runtime.errors import RunFolderError
+from ser_runtime.errors import StorageError
+from ser_runtime.feature_spec import FeatureSpec
+from ser_runtime.labels import EMOTIONS
+from ser_runtime.standardization import Standardization
+from ser_train.run_folder import VERSION
+from ser_train.run_folder import RunFolder
+from ser_train.run_folder import StoredSet
+
+SPEC = FeatureSpec(window_samples=4_096, n_mels=8)
+CONFIG = {"version": VERSION, "experiment": {"id": "cnn", "spec": SPEC.to_dict()}}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run folder with all that can be read from it."""
+    folder = RunFolder(tmp_path / "cnn-report-seed0")
+    folder.write_json("config", CONFIG)
+    mean, deviation = np.full((8, 1), -3, np.float32), np.full((8, 1), 2, np.float32)
+    folder.write_json("standardization", Standardization(mean, deviation).to_dict())
+    folder.write_set("test", made_up_set())
+    folder.write_json("metrics", {"accuracy": 0.5})
+    return folder
+
+
+def made_up_set(clips: int = 3, shape: tuple[int, ...] = SPEC.shape) -> StoredSet:
+    rng = np.random.default_rng(0)
+    ids = tuple(f"SAVEE/DC_a{i:02d}" for i in range(clips))
+    return StoredSet(ids, np.arange(clips), rng.standard_normal((clips, *shape), np.float32))
+
+
+def test_a_folder_that_is_not_there_is_neither_started_nor_complete(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "none")
+    assert (folder.started, folder.complete) == (False, False)
+
+
+def test_a_folder_with_a_configuration_is_started(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_json("config", CONFIG)
+    assert (folder.started, folder.complete) == (True, False)
+
+
+def test_a_folder_with_metrics_is_complete(run: RunFolder) -> None:
+    assert run.complete
+
+
+def test_json_comes_back(run: RunFolder) -> None:
+    assert run.config() == CONFIG
+
+
+def test_spec_comes_back(run: RunFolder) -> None:
+    assert run.spec() == SPEC
+
+
+def test_standardization_comes_back(run: RunFolder) -> None:
+    assert (run.standardization().mean == -3).all()
+    assert (run.standardization().deviation == 2).all()
+
+
+def test_a_set_comes_back(run: RunFolder) -> None:
+    stored, wanted = run.read_set("test"), made_up_set()
+    assert stored.ids == wanted.ids
+    np.testing.assert_array_equal(stored.classes, wanted.classes)
+    np.testing.assert_array_equal(stored.features, wanted.features)
+
+
+READERS: dict[str, Callable[[RunFolder], object]] = {
+    "config.json": RunFolder.config,
+    "standardization.json": RunFolder.standardization,
+    "metrics.json": lambda run: run.read_json("metrics"),
+    "test.npz": lambda run: run.read_set("test"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_missing_file_is_named(run: RunFolder, name: str) -> None:
+    (run.path / name).unlink()
+    with pytest.raises(RunFolderError, match=name):
+        READERS[name](run)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"version": 1', b"\xff\xfe\x00", b"[]", b"null"])
+@pytest.mark.parametrize("name", READERS)
+def test_a_damaged_file_is_named(run: RunFolder, name: str, content: bytes) -> None:
+    (run.path / name).write_bytes(content)
+    with pytest.raises(RunFolderError, match=name):
+        READERS[name](run)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+def test_a_truncated_set_is_refused(run: RunFolder, keep: float) -> None:
+    path = run.path / "test.npz"
+    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+    with pytest.raises(RunFolderError, match=r"test\.npz is damaged"):
+        run.read_set("test")
+
+
+@pytest.mark.parametrize("place", [0.2, 0.6])
+def test_a_set_with_a_changed_byte_is_refused(run: RunFolder, place: float) -> None:
+    path = run.path / "test.npz"
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match=r"test\.npz"):
+        run.read_set("test")
+
+
+def test_a_set_without_an_array_is_refused(run: RunFolder) -> None:
+    np.savez(run.path / "test.npz", ids=np.array(["a"]), classes=np.array([0]))
+    with pytest.raises(RunFolderError, match=r"test\.npz is damaged"):
+        run.read_set("test")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        made_up_set(shape=(8, 7)),
+        StoredSet(("a",), np.array([0]), made_up_set().features),
+        StoredSet(made_up_set().ids, np.array([0]), made_up_set().features),
+    ],
+    ids=["features", "ids", "classes"],
+)
+def test_a_set_whose_shapes_do_not_fit_is_refused(run: RunFolder, stored: StoredSet) -> None:
+    run.write_set("test", stored)
+    with pytest.raises(RunFolderError, match=r"test\.npz"):
+        run.read_set("test")
+
+
+@pytest.mark.parametrize("version", [None, 0, VERSION + 1, "1"])
+def test_another_version_is_refused(run: RunFolder, version: object) -> None:
+    run.write_json("config", CONFIG | {"version": version})
+    with pytest.raises(RunFolderError, match=f"version {version}, not {VERSION}"):
+        run.config()
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [{}, None, {"spec": {}}, {"spec": {**SPEC.to_dict(), "hop": -1}}, {"spec": [1]}],
+)
+def test_a_spec_that_cannot_be_computed_is_refused(run: RunFolder, experiment: object) -> None:
+    run.write_json("config", CONFIG | {"experiment": experiment})
+    with pytest.raises(RunFolderError, match="no usable feature spec"):
+        run.spec()
+
+
+def test_predictions_hold_a_row_for_each_clip_with_its_probabilities(run: RunFolder) -> None:
+    probabilities = np.full((1, 7), 0.05, np.float32)
+    probabilities[0, 5] = 0.7
+    run.write_predictions([("test", ["SAVEE/DC_a01"], np.array([0]), probabilities)])
+    with (run.path / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["set"], row["clip"]) == ("test", "SAVEE/DC_a01")
+    assert (row["emotion"], row["recognized"]) == ("angry", "sad")
+    assert [float(row[emotion]) for emotion in EMOTIONS] == pytest.approx(probabilities[0])
+
+
+def test_a_file_that_cannot_be_written_is_a_storage_error() -> None:
+    with pytest.raises(StorageError, match=r"cannot write /sys/"):
+        RunFolder(Path("/sys")).write_json("config", {})
+
+
+def test_metrics_are_plain_json(run: RunFolder) -> None:
+    assert json.loads((run.path / "metrics.json").read_text()) == {"accuracy": 0.5}
