@@ -20,6 +20,8 @@ _REASONS = {
     errno.EPERM: "permission denied",
     errno.ENOENT: "its folder cannot be made",
     errno.ENOTDIR: "a part of the path is no folder",
+    errno.EISDIR: "it is a folder",
+    errno.ENAMETOOLONG: "its name is too long",
     errno.EEXIST: "a part of the path is no folder",
 }
 

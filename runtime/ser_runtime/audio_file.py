@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from ser_runtime.errors import AudioError
+from ser_runtime.pcm_stream import UNKNOWN_LENGTH
 
 _BLOCK_SECONDS = 1.0
-# Recorders that write to a pipe cannot know the length and put the largest number there.
-_UNKNOWN_LENGTH = 0x7FFF_0000
 # Of these libsndfile knows the length from the header; that of MP3 may be a guess.
 _EXACT_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "CAF", "AU"}
 # What libsndfile says of a file whose end it cannot see.
@@ -47,11 +47,15 @@ class AudioFile:
                 audio that libsndfile reads.
         """
         path = self.path
-        if not path.exists():
-            raise AudioError(f"no such file: {path}")
-        if path.is_dir():
+        try:
+            facts = path.stat()
+        except FileNotFoundError as error:
+            raise AudioError(f"no such file: {path}") from error
+        except OSError as error:
+            raise AudioError(f"cannot read {path}: {error.strerror}") from error
+        if stat.S_ISDIR(facts.st_mode):
             raise AudioError(f"{path} is a folder, not an audio file")
-        if path.is_file() and path.stat().st_size == 0:
+        if stat.S_ISREG(facts.st_mode) and facts.st_size == 0:
             raise AudioError(f"{path} is empty")
         try:
             self._file = soundfile.SoundFile(path)
@@ -63,7 +67,7 @@ class AudioFile:
         self.sample_rate = self._file.samplerate
         self.channels = self._file.channels
         self.seconds = self._file.frames / self.sample_rate
-        if (missing := _missing_wav_bytes(path)) > 0:
+        if stat.S_ISREG(facts.st_mode) and (missing := _missing_bytes(path, facts.st_size)):
             self._file.close()
             raise AudioError(f"{path} is truncated: {missing} bytes less than its header says")
         return self
@@ -107,18 +111,24 @@ class AudioFile:
             )
 
 
-def _missing_wav_bytes(path: Path) -> int:
-    """Bytes that a WAV file's header promises and the file lacks; libsndfile overlooks them."""
-    if not path.is_file():
-        return 0
+def _missing_bytes(path: Path, size: int) -> int:
+    """Bytes that a WAV, AIFF or AU file's header promises and the file lacks.
+
+    libsndfile overlooks them: it takes what is there for all there is.
+    """
     with path.open("rb") as file:
-        if file.read(4) != b"RIFF":
+        start = file.read(12)
+        if start[:4] == b"FORM":
+            return max(0, 8 + struct.unpack(">I", start[4:8])[0] - size)
+        if start[:4] == b".snd":
+            offset, promised = struct.unpack(">II", start[4:12])
+            return 0 if promised >= UNKNOWN_LENGTH else max(0, offset + promised - size)
+        if start[:4] != b"RIFF":
             return 0
-        file.seek(12)
         while len(header := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", header)
+            name, promised = struct.unpack("<4sI", header)
             if name == b"data":
-                there = path.stat().st_size - file.tell()
-                return 0 if size >= _UNKNOWN_LENGTH else max(0, size - there)
-            file.seek(size + size % 2, os.SEEK_CUR)
+                there = size - file.tell()
+                return 0 if promised >= UNKNOWN_LENGTH else max(0, promised - there)
+            file.seek(promised + promised % 2, os.SEEK_CUR)
     return 0

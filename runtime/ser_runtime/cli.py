@@ -15,6 +15,7 @@ from rich.console import Console
 
 from ser_runtime.audio_file import AudioFile
 from ser_runtime.errors import EXIT_CODES_HELP
+from ser_runtime.errors import AudioError
 from ser_runtime.errors import run_command
 from ser_runtime.microphone import Microphone
 from ser_runtime.microphone import list_microphones
@@ -102,7 +103,7 @@ def _device(text: str) -> str | int:
 
 def _recognize_file(stream: Stream, arguments: argparse.Namespace) -> int:
     console, status = Console(highlight=False), Console(stderr=True, highlight=False)
-    drawn = console.is_terminal and not arguments.json
+    drawn = _draws(arguments)
     show = (lambda prediction: show_line(console, prediction)) if drawn else _print_json
     with AudioFile(arguments.input) as audio, file_progress(status, audio, hidden=drawn) as bar:
         blocks = ((block, 0.0) for block in bar(audio.blocks()))
@@ -114,6 +115,8 @@ def _recognize_file(stream: Stream, arguments: argparse.Namespace) -> int:
 
 def _listen_to_pipe(stream: Stream, arguments: argparse.Namespace) -> int:
     wanted = PcmFormat(arguments.rate, arguments.channels, arguments.sample_type)
+    if sys.stdin is None:
+        raise AudioError("standard input is closed")
     source = PcmStream(sys.stdin.buffer, wanted)
     blocks = ((block, 0.0) for block in source.blocks())
     _run_live(stream, blocks, source.format.sample_rate, "standard input", arguments)
@@ -137,7 +140,7 @@ def _run_live(
     console = Console(highlight=False)
     with ExitStack() as stack:
         show = _print_json
-        if console.is_terminal and not arguments.json:
+        if _draws(arguments):
             show = stack.enter_context(LiveView(console, source, stream.model.metadata.name)).show
         _run(stream, blocks, sample_rate, show)
 
@@ -150,19 +153,21 @@ def _run(
 ) -> SummaryMaker:
     """Push blocks of samples, each with the milliseconds lost before it, and show what comes."""
     summary = SummaryMaker()
-    replaced = 0
     for samples, dropped_ms in blocks:
         for prediction in stream.push(samples, sample_rate, dropped_ms):
             summary.add([prediction])
-            replaced = prediction.replaced_samples
             show(prediction)
     for prediction in stream.flush():
         summary.add([prediction])
-        replaced = prediction.replaced_samples
         show(prediction)
-    if replaced:
+    if replaced := stream.replaced_samples:
         print(f"warning: {replaced} samples were not finite and count as 0", file=sys.stderr)
     return summary
+
+
+def _draws(arguments: argparse.Namespace) -> bool:
+    """Whether standard output is for eyes: rich's own idea of it can be forced from outside."""
+    return sys.stdout is not None and sys.stdout.isatty() and not arguments.json
 
 
 def _print_json(prediction: Prediction) -> None:

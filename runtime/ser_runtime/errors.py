@@ -103,7 +103,8 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED_EXIT_CODE))
     try:
         code = command() or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SerError as error:
         code = _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

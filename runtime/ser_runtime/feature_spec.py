@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ WINDOW_SHAPES = ("hann", "hamming")
 MEL_SCALES = ("slaney", "htk")
 MEL_NORMS = ("slaney", None)
 LOG_SCALES = ("db", "ln")
+# An hour at 16 kHz; a damaged or hostile file shall not take all memory.
+_LARGEST_COUNT = 3600 * 16_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class FeatureSpec:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise FeatureSpecError(f"{name} must be a positive integer, not {value!r}")
+            if value > _LARGEST_COUNT:
+                raise FeatureSpecError(f"{name} {value} is more than this version computes")
         for name, known in (
             ("window", WINDOW_SHAPES),
             ("mel_scale", MEL_SCALES),
@@ -78,10 +83,16 @@ class FeatureSpec:
                     f"{name} {getattr(self, name)!r} is not one that this version computes: "
                     f"{', '.join(map(str, known))}"
                 )
-        for name in ("fmin", "fmax", "floor"):
+        for name in ("fmin", "fmax", "floor", "top_db"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool):
-                raise FeatureSpecError(f"{name} must be a number, not {value!r}")
+            if name == "top_db" and value is None:
+                continue
+            if (
+                not isinstance(value, int | float)
+                or isinstance(value, bool)
+                or not math.isfinite(value)
+            ):
+                raise FeatureSpecError(f"{name} must be a finite number, not {value!r}")
         if self.n_fft % 2:
             raise FeatureSpecError(f"n_fft must be even, not {self.n_fft}")
         if self.win_length > self.n_fft:

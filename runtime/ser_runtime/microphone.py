@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from types import ModuleType
 from types import TracebackType
@@ -27,7 +28,8 @@ _NO_PORTAUDIO = (
 class SampleRing:
     """A bounded queue of mono samples between one writing and one reading thread.
 
-    What does not fit is lost and counted, never waited for.
+    What does not fit is lost and counted, never waited for. Each counter is written by one thread
+    alone, and only counts up.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -35,6 +37,7 @@ class SampleRing:
         self._written = 0
         self._read = 0
         self._lost = 0
+        self._lost_told = 0
         self._arrived = threading.Event()
 
     def write(self, samples: NDArray[np.float32]) -> None:
@@ -43,14 +46,17 @@ class SampleRing:
         free = capacity - (self._written - self._read)
         if len(samples) > free:
             self._lost += len(samples)
-            self._arrived.set()
-            return
-        start = self._written % capacity
-        first = min(len(samples), capacity - start)
-        self._samples[start : start + first] = samples[:first]
-        self._samples[: len(samples) - first] = samples[first:]
-        self._written += len(samples)
+        else:
+            start = self._written % capacity
+            first = min(len(samples), capacity - start)
+            self._samples[start : start + first] = samples[:first]
+            self._samples[: len(samples) - first] = samples[first:]
+            self._written += len(samples)
         self._arrived.set()
+
+    def add_lost(self, samples: int) -> None:
+        """Count samples that were lost before they came here. Called by the audio thread."""
+        self._lost += samples
 
     def read(self, timeout: float) -> tuple[NDArray[np.float32], int]:
         """All samples that are there, waiting for some; and how many were lost since.
@@ -61,19 +67,20 @@ class SampleRing:
         Returns:
             float32 [samples], a copy, empty after the timeout; and the number lost.
         """
-        if self._written == self._read:
-            self._arrived.wait(timeout)
-        self._arrived.clear()
-        written, capacity = self._written, len(self._samples)
-        positions = np.arange(self._read, written) % capacity
+        deadline = time.monotonic() + timeout
+        while self._written == self._read and self._lost == self._lost_told:
+            self._arrived.clear()
+            # What arrived before the clearing is seen here, what arrives after it ends the wait.
+            if self._written != self._read or self._lost != self._lost_told:
+                break
+            if not self._arrived.wait(max(0.0, deadline - time.monotonic())):
+                break
+        written, lost = self._written, self._lost
+        positions = np.arange(self._read, written) % len(self._samples)
         samples = self._samples[positions]
         self._read = written
-        lost, self._lost = self._lost, 0
-        return samples, lost
-
-    def add_lost(self, samples: int) -> None:
-        """Count samples that were lost before they came here."""
-        self._lost += samples
+        newly_lost, self._lost_told = lost - self._lost_told, lost
+        return samples, newly_lost
 
 
 class Microphone:
@@ -123,7 +130,11 @@ class Microphone:
                 latency="high",
                 callback=self._callback,
             )
-            self._stream.start()
+            try:
+                self._stream.start()
+            except sounddevice.PortAudioError:
+                self._stream.close()
+                raise
         except sounddevice.PortAudioError as error:
             raise MicrophoneError(
                 f"the microphone {self.name!r} cannot be opened ({_reason(error)}): "
@@ -145,6 +156,7 @@ class Microphone:
         Raises:
             MicrophoneError: If the device stops delivering.
         """
+        lost_before = 0
         while True:
             samples, lost = self._ring.read(_SILENT_DEVICE_SECONDS)
             if not len(samples) and not lost:
@@ -152,9 +164,11 @@ class Microphone:
                     f"the microphone {self.name!r} has delivered nothing for "
                     f"{_SILENT_DEVICE_SECONDS:g} s: was it unplugged?"
                 )
-            yield samples, 1000 * lost / self.sample_rate
+            # A full ring loses what comes after its content: it belongs to the next block.
+            yield samples, 1000 * lost_before / self.sample_rate
+            lost_before = lost
 
-    def _callback(self, samples: NDArray[np.float32], frames: int, time: Any, status: Any) -> None:
+    def _callback(self, samples: NDArray[np.float32], frames: int, _time: Any, status: Any) -> None:
         self._ring.write(samples[:, 0])
         if status.input_overflow:
             # PortAudio does not say how much it lost; at least a block.
@@ -180,6 +194,8 @@ def _portaudio() -> ModuleType:
         import sounddevice
     except OSError as error:
         raise MicrophoneError(_NO_PORTAUDIO) from error
+    except Exception as error:  # its own PortAudioError, which cannot be named before the import
+        raise MicrophoneError(f"PortAudio does not start: {_reason(error)}") from error
     return sounddevice
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def packaged_models() -> list[str]:
 
 
 def _read(source: str | Path) -> tuple[bytes, str]:
-    """Content of a model file, and how to call it. From bytes, ONNX cannot name other files."""
+    """Content of a model file, and how to call it."""
     known = packaged_models()
     if str(source) in known:
         name = str(source)
@@ -148,5 +149,9 @@ def _session_options() -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A model is one file: this is where its external data would be looked for.
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", os.devnull
+    )
     options.log_severity_level = 4
     return options

@@ -95,6 +95,8 @@ class ModelMetadata:
             raise ModelFileError(f"its metadata is damaged: {differing} missing or unknown")
         fields["spec"] = FeatureSpec.from_dict(fields["spec"])
         fields["standardization"] = Standardization.from_dict(fields["standardization"])
+        if not isinstance(fields["labels"], list):
+            raise ModelFileError("its metadata is damaged: labels must be a list")
         fields["labels"] = tuple(fields["labels"])
         metadata = cls(**fields)
         metadata._check()

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_runtime.errors import AudioError
+from ser_runtime.errors import UsageError
 
 SAMPLE_TYPES = {"s16le": np.dtype("<i2"), "s32le": np.dtype("<i4"), "f32le": np.dtype("<f4")}
 _BLOCK_SECONDS = 0.1
 _LARGEST_CHUNK = 1 << 20
+UNKNOWN_LENGTH = 0x7FFF_0000
+"""From here on a data size is no size: recorders that write to a pipe cannot know it."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
@@ -32,6 +35,19 @@ class PcmFormat:
     channels: int = 1
     sample_type: str = "s16le"
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            UsageError: Naming the field and its value.
+        """
+        if self.channels < 1:
+            raise UsageError(f"channels must be at least 1, not {self.channels}")
+        if self.sample_type not in SAMPLE_TYPES:
+            raise UsageError(
+                f"sample type {self.sample_type!r} is none of {', '.join(SAMPLE_TYPES)}"
+            )
+
 
 class PcmStream:
     """Samples from a byte stream.
@@ -48,6 +64,7 @@ class PcmStream:
         """
         self._source = source
         self._ahead = source.read(12)
+        self._left: int | None = None  # bytes of samples still to come, where a header says it
         self.format = pcm_format
         if self._ahead[:4] == b"RIFF" and self._ahead[8:] == b"WAVE":
             self._ahead = b""
@@ -66,7 +83,7 @@ class PcmStream:
         wanted = max(1, int(self.format.sample_rate * _BLOCK_SECONDS)) * frame_bytes
         rest, any_yet = self._ahead, False
         while True:
-            new = self._source.read(max(wanted - len(rest), 1))
+            new = self._read(max(wanted - len(rest), 1))
             content = rest + new
             whole = len(content) - len(content) % frame_bytes
             if whole:
@@ -81,6 +98,14 @@ class PcmStream:
         if not any_yet:
             raise AudioError("no audio on standard input")
 
+    def _read(self, count: int) -> bytes:
+        """The next bytes of samples; what follows them in a WAV stream is no audio."""
+        if self._left is None:
+            return self._source.read(count)
+        content = self._source.read(min(count, self._left))
+        self._left -= len(content)
+        return content
+
     def _read_wav_header(self) -> PcmFormat:
         found = None
         while True:
@@ -88,6 +113,7 @@ class PcmStream:
             if name == b"data":
                 if found is None:
                     raise AudioError("the WAV header on standard input has no format")
+                self._left = size if 0 < size < UNKNOWN_LENGTH else None
                 return found
             if size > _LARGEST_CHUNK:
                 raise AudioError("the WAV header on standard input is damaged")

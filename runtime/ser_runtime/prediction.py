@@ -23,7 +23,6 @@ class Prediction:
         complete: Whether the window is full of audio; else zeros follow the audio.
         level_dbfs: Root mean square of the newest step, in dB below full scale; -120 at least.
         dropped_ms: Audio lost before the end of the window, in milliseconds since the start.
-        replaced_samples: Samples since the start that were not finite and were taken as 0.
     """
 
     start: float
@@ -35,7 +34,6 @@ class Prediction:
     complete: bool
     level_dbfs: float
     dropped_ms: float
-    replaced_samples: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, rounded to what they are worth."""
@@ -49,7 +47,6 @@ class Prediction:
             "probabilities": {k: round(v, 4) for k, v in self.probabilities.items()},
             "level_dbfs": round(self.level_dbfs, 1),
             "dropped_ms": round(self.dropped_ms, 1),
-            "replaced_samples": self.replaced_samples,
         }
 
 

@@ -35,6 +35,7 @@ class Stream:
     Attributes:
         model: The model.
         step_samples: Samples, at the model's rate, between two predictions.
+        replaced_samples: Values pushed so far that were no possible sample and were taken as 0.
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class Stream:
             UsageError: If `step` is not a multiple of the hop (the nearest are named) or exceeds
                 the window, or `min_audio` is not positive.
         """
-        if not min_audio > 0:
-            raise UsageError(f"min_audio must be positive, not {min_audio}")
+        if not 0 < min_audio < math.inf:
+            raise UsageError(f"min_audio must be a positive number, not {min_audio}")
         self.model = model
         self.step_samples = _whole_hops(step, model)
         self._min_samples = math.ceil(min_audio * model.spec.sample_rate)
@@ -67,7 +68,7 @@ class Stream:
         self._flushed = False
         self._covered = 0
         self._dropped_ms = 0.0
-        self._replaced = 0
+        self.replaced_samples = 0
         first = spec.window_samples
         while first - self.step_samples >= self._min_samples:
             first -= self.step_samples
@@ -106,21 +107,23 @@ class Stream:
         block = max(int(sample_rate * _SECONDS_AT_ONCE), 1)
         for start in range(0, len(samples), block):
             mono, replaced = to_mono(samples[start : start + block])
-            self._replaced += replaced
+            self.replaced_samples += replaced
             predictions += self._take(self._resampler.push(mono))
         return predictions
 
     def flush(self) -> list[Prediction]:
         """End the stream: predictions of what is left in it, the last partial window included.
 
-        A rest of less than one feature hop makes no window of its own, unless it is all there is.
+        A rest of less than one feature hop makes no window of its own, unless the window holds
+        the whole stream.
         """
         if self._flushed or self._resampler is None:
             return []
         predictions = self._take(self._resampler.flush())
         self._flushed = True
         rest = self._buffer.total - self._covered
-        if rest >= self.model.spec.hop or (rest and not self._covered):
+        whole = self._buffer.total <= self.model.spec.window_samples
+        if rest >= self.model.spec.hop or (rest and whole):
             predictions.append(
                 self._predict(max(0, self._next_end - self.model.spec.window_samples))
             )
@@ -163,7 +166,6 @@ class Stream:
             complete=buffer.total - start == model.spec.window_samples,
             level_dbfs=_level_dbfs(newest),
             dropped_ms=self._dropped_ms,
-            replaced_samples=self._replaced,
         )
 
 

@@ -94,7 +94,9 @@ def file_progress(
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     disable = hidden or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=disable) as progress:
+    # Standard output is left alone: it is the result, and may be a pipe.
+    options = {"transient": True, "redirect_stdout": False, "redirect_stderr": False}
+    with Progress(*columns, console=console, disable=disable, **options) as progress:
         task = progress.add_task(audio.path.name, total=audio.seconds)
 
         def counted(blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:

@@ -51,5 +51,4 @@ def prediction() -> Prediction:
         complete=True,
         level_dbfs=-30.04,
         dropped_ms=12.34,
-        replaced_samples=2,
     )

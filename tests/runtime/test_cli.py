@@ -306,7 +306,6 @@ def test_samples_that_are_not_finite_are_counted_on_stderr(listen: Run, tmp_path
     done = listen(tmp_path / "nan.wav")
     assert done.returncode == 0
     assert "warning: 6 samples were not finite" in done.stderr
-    assert json_lines(done.stdout)[-1]["replaced_samples"] == 6
 
 
 def test_samples_of_a_last_rest_are_counted_too(listen: Run, tmp_path: Path) -> None:

@@ -94,9 +94,7 @@ def test_top_db_needs_decibels() -> None:
         FeatureSpec(log="ln", top_db=80.0)
 
 
-@pytest.mark.parametrize(
-    "band", [{"fmin": -1.0}, {"fmin": 8_000.0}, {"fmax": 8_001.0}, {"fmax": float("nan")}]
-)
+@pytest.mark.parametrize("band", [{"fmin": -1.0}, {"fmin": 8_000.0}, {"fmax": 8_001.0}])
 def test_mel_bands_beyond_the_spectrum_are_refused(band: dict[str, float]) -> None:
     with pytest.raises(FeatureSpecError, match="mel bands"):
         FeatureSpec(**band)

@@ -231,9 +231,12 @@ def test_blocks_tell_what_was_lost_in_milliseconds() -> None:
     microphone.sample_rate, microphone._ring = 1_000, SampleRing(10)
     callback(microphone, counting(0, 8).reshape(-1, 1), overflow=False)
     callback(microphone, counting(8, 25).reshape(-1, 1), overflow=False)
-    samples, lost_ms = next(microphone.blocks())
-    assert samples.tolist() == list(range(8))
-    assert lost_ms == 25.0
+    blocks = microphone.blocks()
+    samples, lost_ms = next(blocks)
+    assert (samples.tolist(), lost_ms) == (list(range(8)), 0.0)
+    callback(microphone, counting(33, 4).reshape(-1, 1), overflow=False)
+    samples, lost_ms = next(blocks)
+    assert (samples.tolist(), lost_ms) == (list(range(33, 37)), 25.0)
 
 
 def test_a_device_that_delivers_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

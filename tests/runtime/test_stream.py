@@ -91,15 +91,6 @@ def test_resampled_predictions_do_not_depend_on_chunk_sizes(
     assert chunked == at_once(Stream(model), samples, rate)
 
 
-def test_replaced_samples_do_not_depend_on_chunk_sizes(model: Model) -> None:
-    audio = AUDIO[:20_000].copy()
-    audio[15_500] = np.nan  # after the first window's end, within the first second
-    chunked = in_chunks(Stream(model), audio, RATE, [100])
-    assert [p.replaced_samples for p in chunked] == [
-        p.replaced_samples for p in at_once(Stream(model), audio)
-    ]
-
-
 @pytest.mark.parametrize("kind", ["float64", "int16", "int32"])
 def test_the_sample_type_does_not_change_the_emotion(model: Model, kind: str) -> None:
     samples = as_sent(kind, RATE)
@@ -262,9 +253,9 @@ def test_a_reset_stream_is_as_new(model: Model, flushed: bool) -> None:
 def test_what_is_not_finite_counts_as_silence(model: Model, value: float) -> None:
     spoilt, silenced = AUDIO[:WINDOW].copy(), AUDIO[:WINDOW].copy()
     spoilt[1_000:1_010], silenced[1_000:1_010] = value, 0
-    (*_, got), (*_, wanted) = at_once(Stream(model), spoilt), at_once(Stream(model), silenced)
-    assert got.probabilities == wanted.probabilities
-    assert (got.replaced_samples, wanted.replaced_samples) == (10, 0)
+    stream = Stream(model)
+    assert at_once(stream, spoilt) == at_once(Stream(model), silenced)
+    assert stream.replaced_samples == 10
 
 
 def test_dropped_milliseconds_add_up(model: Model) -> None:

@@ -86,9 +86,7 @@ def test_a_truncated_checkpoint_is_refused(model: Any, saved: Path, keep: float)
 
 
 @pytest.mark.parametrize("place", [0.1, 0.3, 0.7])
-def test_a_checkpoint_with_a_changed_byte_is_refused(
-    model: Any, saved: Path, place: float
-) -> None:
+def test_a_checkpoint_with_a_changed_byte_is_refused(model: Any, saved: Path, place: float) -> None:
     content = bytearray(saved.read_bytes())
     content[int(place * len(content))] ^= 0xFF
     saved.write_bytes(content)

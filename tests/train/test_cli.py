@@ -332,9 +332,7 @@ def test_a_full_disk_while_features_are_written_ends_with_8(
 def test_a_full_disk_while_a_checkpoint_is_written_ends_with_8(
     run_module: Command, train_cnn: list[object], tmp_path: Path
 ) -> None:
-    done = run_module(
-        "ser_train", *train_cnn, "--out", tmp_path, preexec_fn=limit_files(200_000)
-    )
+    done = run_module("ser_train", *train_cnn, "--out", tmp_path, preexec_fn=limit_files(200_000))
     assert done.returncode == 8, done.stderr
     assert "checkpoint.npz: the file-size limit is reached" in done.stderr
     assert "Traceback" not in done.stderr

@@ -55,7 +55,9 @@ def test_validation_and_test_stay_clean(data: Dataset, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["train", "validation", "test"])
-def test_each_sample_is_of_its_clip_and_copy(data: Dataset, features: ClipFeatures, name: str) -> None:
+def test_each_sample_is_of_its_clip_and_copy(
+    data: Dataset, features: ClipFeatures, name: str
+) -> None:
     samples = getattr(data, name)
     row_of = {clip_id: row for row, clip_id in enumerate(features.ids)}
     wanted = np.array([row_of[clip_id] for clip_id in samples.ids]) + samples.copies / 10

@@ -48,8 +48,32 @@ def test_counts_are_by_corpus_and_emotion(tiny_index: CorpusIndex) -> None:
 
 def test_rows_hold_clips_of_each_class_clips_speakers_and_hours(tiny_index: CorpusIndex) -> None:
     text = shown(tiny_index)
-    assert row(text, "RAVDESS") == ["RAVDESS", "12", "12", "12", "12", "24", "12", "12", "96", "6", "0.03"]
-    assert row(text, "CREMA-D") == ["CREMA-D", "10", "10", "10", "10", "10", "10", "–", "60", "5", "0.02"]
+    assert row(text, "RAVDESS") == [
+        "RAVDESS",
+        "12",
+        "12",
+        "12",
+        "12",
+        "24",
+        "12",
+        "12",
+        "96",
+        "6",
+        "0.03",
+    ]
+    assert row(text, "CREMA-D") == [
+        "CREMA-D",
+        "10",
+        "10",
+        "10",
+        "10",
+        "10",
+        "10",
+        "–",
+        "60",
+        "5",
+        "0.02",
+    ]
 
 
 def test_last_row_sums_up(tiny_index: CorpusIndex) -> None:
