@@ -6,15 +6,19 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from ser_runtime.errors import StorageError
 
-_REASONS = {
+_FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file-size limit is reached",
+}
+_NO_PLACE = {
+    **_FULL,
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
@@ -28,17 +32,24 @@ _REASONS = {
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk, and its like, into an error that says so.
+    """Turn a full disk, while something is written to `path`, into an error that says so.
 
     Raises:
         StorageError: Naming `path` and the cause.
     """
-    try:
+    with _told(path, _FULL):
         yield
-    except OSError as error:
-        if error.errno not in _REASONS:
-            raise
-        raise StorageError(f"cannot write {path}: {_REASONS[error.errno]}") from error
+
+
+@contextmanager
+def place_errors(path: Path) -> Iterator[None]:
+    """As `storage_errors`, for making `path` or its folder: it may also not be possible there.
+
+    Raises:
+        StorageError: Naming `path` and the cause.
+    """
+    with _told(path, _NO_PLACE):
+        yield
 
 
 @contextmanager
@@ -48,19 +59,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: If the disk is full or the folder cannot be written; nothing is left behind.
     """
-    with storage_errors(path):
+    with place_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=f"-{path.name}", dir=path.parent)
         os.close(handle)
-        temporary = Path(name)
-        try:
+    temporary = Path(name)
+    try:
+        with storage_errors(path):
             yield temporary
-            with temporary.open("rb") as written:
+            with temporary.open("r+b") as written:
                 os.fsync(written.fileno())
+        with place_errors(path):
             temporary.chmod(0o644)
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path, reasons: Mapping[int, str]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in reasons:
+            raise
+        raise StorageError(f"cannot write {path}: {reasons[error.errno]}") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from ser_runtime.errors import AudioError
-from ser_runtime.pcm_stream import UNKNOWN_LENGTH
+from ser_runtime.truncation import truncation
 
 _BLOCK_SECONDS = 1.0
 # Of these libsndfile knows the length from the header; that of MP3 may be a guess.
@@ -67,9 +66,9 @@ class AudioFile:
         self.sample_rate = self._file.samplerate
         self.channels = self._file.channels
         self.seconds = self._file.frames / self.sample_rate
-        if stat.S_ISREG(facts.st_mode) and (missing := _missing_bytes(path, facts.st_size)):
+        if stat.S_ISREG(facts.st_mode) and (missing := truncation(path)):
             self._file.close()
-            raise AudioError(f"{path} is truncated: {missing} bytes less than its header says")
+            raise AudioError(f"{path} is truncated: {missing}")
         return self
 
     def __exit__(
@@ -109,26 +108,3 @@ class AudioFile:
                 f"{self.path} is truncated: {done / self.sample_rate:.1f} s "
                 f"of the {self.seconds:.1f} s that its header says"
             )
-
-
-def _missing_bytes(path: Path, size: int) -> int:
-    """Bytes that a WAV, AIFF or AU file's header promises and the file lacks.
-
-    libsndfile overlooks them: it takes what is there for all there is.
-    """
-    with path.open("rb") as file:
-        start = file.read(12)
-        if start[:4] == b"FORM":
-            return max(0, 8 + struct.unpack(">I", start[4:8])[0] - size)
-        if start[:4] == b".snd":
-            offset, promised = struct.unpack(">II", start[4:12])
-            return 0 if promised >= UNKNOWN_LENGTH else max(0, offset + promised - size)
-        if start[:4] != b"RIFF":
-            return 0
-        while len(header := file.read(8)) == 8:
-            name, promised = struct.unpack("<4sI", header)
-            if name == b"data":
-                there = size - file.tell()
-                return 0 if promised >= UNKNOWN_LENGTH else max(0, promised - there)
-            file.seek(promised + promised % 2, os.SEEK_CUR)
-    return 0

@@ -16,6 +16,7 @@ from rich.console import Console
 from ser_runtime.audio_file import AudioFile
 from ser_runtime.errors import EXIT_CODES_HELP
 from ser_runtime.errors import AudioError
+from ser_runtime.errors import UsageError
 from ser_runtime.errors import run_command
 from ser_runtime.microphone import Microphone
 from ser_runtime.microphone import list_microphones
@@ -51,13 +52,12 @@ def main(argv: list[str] | None = None) -> NoReturn:
 def _main(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.list_models:
-        for name in packaged_models():
-            print(name)
-        return 0
+        return _list(packaged_models(), "the package holds no model")
     if arguments.list_devices:
-        for index, name, rate in list_microphones():
-            print(f"{index:3}  {name}  ({rate} Hz)")
-        return 0
+        devices = [f"{index:3}  {name}  ({rate} Hz)" for index, name, rate in list_microphones()]
+        return _list(devices, "no capture device found")
+    if arguments.input is not None and arguments.device is not None:
+        raise UsageError("--device belongs to the microphone: leave out the file")
     stream = Stream(Model.open(arguments.model), step=arguments.step)
     if arguments.input is None:
         return _listen_to_microphone(stream, arguments)
@@ -97,6 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _list(lines: list[str], otherwise: str) -> int:
+    for line in lines:
+        print(line)
+    if not lines:
+        print(otherwise, file=sys.stderr)
+    return 0
+
+
 def _device(text: str) -> str | int:
     return int(text) if text.isdigit() else text
 
@@ -117,6 +125,8 @@ def _listen_to_pipe(stream: Stream, arguments: argparse.Namespace) -> int:
     wanted = PcmFormat(arguments.rate, arguments.channels, arguments.sample_type)
     if sys.stdin is None:
         raise AudioError("standard input is closed")
+    if sys.stdin.isatty():
+        raise UsageError("standard input is a terminal: pipe PCM into it (arecord | ser-listen -)")
     source = PcmStream(sys.stdin.buffer, wanted)
     blocks = ((block, 0.0) for block in source.blocks())
     _run_live(stream, blocks, source.format.sample_rate, "standard input", arguments)
@@ -153,15 +163,18 @@ def _run(
 ) -> SummaryMaker:
     """Push blocks of samples, each with the milliseconds lost before it, and show what comes."""
     summary = SummaryMaker()
-    for samples, dropped_ms in blocks:
-        for prediction in stream.push(samples, sample_rate, dropped_ms):
+    try:
+        for samples, dropped_ms in blocks:
+            for prediction in stream.push(samples, sample_rate, dropped_ms):
+                summary.add([prediction])
+                show(prediction)
+        for prediction in stream.flush():
             summary.add([prediction])
             show(prediction)
-    for prediction in stream.flush():
-        summary.add([prediction])
-        show(prediction)
-    if replaced := stream.replaced_samples:
-        print(f"warning: {replaced} samples were not finite and count as 0", file=sys.stderr)
+    finally:
+        if count := stream.replaced_samples:
+            what = "values were NaN, infinite or far too large, and count as 0"
+            print(f"warning: {count} {what}", file=sys.stderr)
     return summary
 
 

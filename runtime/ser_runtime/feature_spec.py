@@ -15,8 +15,8 @@ WINDOW_SHAPES = ("hann", "hamming")
 MEL_SCALES = ("slaney", "htk")
 MEL_NORMS = ("slaney", None)
 LOG_SCALES = ("db", "ln")
-# An hour at 16 kHz; a damaged or hostile file shall not take all memory.
-_LARGEST_COUNT = 3600 * 16_000
+# A damaged or hostile file shall not take all memory: 256 M values are 2 GB.
+_LARGEST_COUNT = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,12 @@ class FeatureSpec:
         ):
             raise FeatureSpecError(f"n_mfcc {self.n_mfcc!r} must lie within 1 to {self.n_mels}")
 
+        if max(self.n_fft, self.n_mels) * self.frames > _LARGEST_COUNT:
+            raise FeatureSpecError(
+                f"{self.frames} frames of n_fft {self.n_fft} and {self.n_mels} bands are more "
+                "than this version computes"
+            )
+
     @property
     def frames(self) -> int:
         """Frames of one window."""
@@ -153,7 +159,7 @@ class FeatureSpec:
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that name this spec in caches and model files."""
+        """Twelve hexadecimal digits that name this spec in feature caches."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

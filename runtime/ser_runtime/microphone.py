@@ -179,11 +179,16 @@ def list_microphones() -> list[tuple[int, str, int]]:
     """Index, name and native rate of every capture device.
 
     Raises:
-        MicrophoneError: If there is no PortAudio library.
+        MicrophoneError: If there is no PortAudio library, or it cannot tell.
     """
+    sounddevice = _portaudio()
+    try:
+        devices = sounddevice.query_devices()
+    except sounddevice.PortAudioError as error:
+        raise MicrophoneError(f"cannot list the capture devices: {_reason(error)}") from error
     return [
         (device["index"], device["name"], int(device["default_samplerate"]))
-        for device in _portaudio().query_devices()
+        for device in devices
         if device["max_input_channels"] > 0
     ]
 

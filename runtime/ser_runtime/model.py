@@ -104,8 +104,8 @@ class Model:
 
     def _try_out(self) -> None:
         """Run the model once on silence: a file that cannot be used fails here, not later."""
-        silence = np.zeros((1, *self.spec.shape), np.float32)
         try:
+            silence = np.zeros((1, *self.spec.shape), np.float32)
             probabilities = self.raw_probabilities(silence)
         except Exception as error:  # as in `open`
             raise ModelFileError(f"it does not take its own features: {error}") from error

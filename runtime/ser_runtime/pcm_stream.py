@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from ser_runtime.errors import AudioError
 from ser_runtime.errors import UsageError
+from ser_runtime.samples import HIGHEST_RATE
+from ser_runtime.samples import LOWEST_RATE
+from ser_runtime.truncation import UNKNOWN_LENGTH
 
 SAMPLE_TYPES = {"s16le": np.dtype("<i2"), "s32le": np.dtype("<i4"), "f32le": np.dtype("<f4")}
 _BLOCK_SECONDS = 0.1
 _LARGEST_CHUNK = 1 << 20
-UNKNOWN_LENGTH = 0x7FFF_0000
-"""From here on a data size is no size: recorders that write to a pipe cannot know it."""
+_MOST_CHANNELS = 64
+_COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF", b"RF64": "RF64"}
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
@@ -41,8 +44,13 @@ class PcmFormat:
         Raises:
             UsageError: Naming the field and its value.
         """
-        if self.channels < 1:
-            raise UsageError(f"channels must be at least 1, not {self.channels}")
+        if not 1 <= self.channels <= _MOST_CHANNELS:
+            raise UsageError(f"channels must be 1 to {_MOST_CHANNELS}, not {self.channels}")
+        if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE:
+            raise UsageError(
+                f"the sample rate must be {LOWEST_RATE} to {HIGHEST_RATE} Hz, "
+                f"not {self.sample_rate}"
+            )
         if self.sample_type not in SAMPLE_TYPES:
             raise UsageError(
                 f"sample type {self.sample_type!r} is none of {', '.join(SAMPLE_TYPES)}"
@@ -60,12 +68,19 @@ class PcmStream:
         """Read the first bytes, to see whether they are a WAV header.
 
         Raises:
-            AudioError: If there is a WAV header of a format that is not PCM.
+            AudioError: If there is a WAV header of a format that is not PCM, or another
+                container.
         """
         self._source = source
         self._ahead = source.read(12)
         self._left: int | None = None  # bytes of samples still to come, where a header says it
         self.format = pcm_format
+        for magic, name in _COMPRESSED.items():
+            if self._ahead.startswith(magic):
+                raise AudioError(
+                    f"standard input holds {name}, not PCM: give the file by name, or decode it "
+                    "first (ffmpeg -i FILE -f s16le -ac 1 -ar 16000 -)"
+                )
         if self._ahead[:4] == b"RIFF" and self._ahead[8:] == b"WAVE":
             self._ahead = b""
             self.format = self._read_wav_header()

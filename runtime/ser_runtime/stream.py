@@ -81,7 +81,8 @@ class Stream:
 
         Args:
             samples: float32 or float64 in [-1, 1], int16 or int32; [samples] or
-                [samples, channels]; any number of them. What is not finite counts as 0.
+                [samples, channels]; any number of them. What cannot be a
+                sample (NaN, infinite, 80 dB above full scale) counts as 0.
             sample_rate: Of these samples, in Hz; the same for the whole stream.
             dropped_ms: Audio that was lost just before them, in milliseconds.
 

@@ -34,7 +34,7 @@ COLORS = {
     "sad": "blue",
     "surprise": "cyan",
 }
-_BAR_WIDTH = 30
+_BAR_WIDTH = 24
 _LEVEL_RANGE_DBFS = (-60.0, 0.0)
 
 
@@ -42,9 +42,9 @@ class LiveView:
     """A panel that shows the newest prediction of a stream without end."""
 
     def __init__(self, console: Console, source: str, model: str) -> None:
-        self._title = f"{source} · {model}"
+        self._title = Text(f"{source} · {model}")
         self._live = Live(
-            Panel(Text("listening …"), title=self._title, width=64),
+            Panel(Text("listening …"), title=self._title, width=58),
             console=console,
             refresh_per_second=8,
         )
@@ -77,7 +77,7 @@ class LiveView:
         bars.add_row("level", _bar(level, ""), f"{prediction.level_dbfs:.0f} dBFS")
         facts = f"{_clock(prediction.end)}  dropped {prediction.dropped_ms:.0f} ms  Ctrl-C ends"
         self._live.update(
-            Panel(Group(headline, bars, Text(facts, "dim")), title=self._title, width=64)
+            Panel(Group(headline, bars, Text(facts, "dim")), title=self._title, width=58)
         )
 
 
@@ -92,7 +92,7 @@ def file_progress(
         audio: The file.
         hidden: Draw nothing in any case.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     disable = hidden or not console.is_terminal
     # Standard output is left alone: it is the result, and may be a pipe.
     options = {"transient": True, "redirect_stdout": False, "redirect_stderr": False}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ser_runtime.atomic_file import atomic_path
-from ser_runtime.atomic_file import storage_errors
+from ser_runtime.atomic_file import place_errors
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import StorageError
 
@@ -106,7 +106,7 @@ def test_a_file_size_limit_ends_with_8_and_leaves_nothing_behind(
 def test_a_storage_error_names_file_and_cause(number: int, reason: str) -> None:
     with (
         pytest.raises(StorageError, match=rf"cannot write run/model\.onnx: .*{reason}"),
-        storage_errors(Path("run/model.onnx")),
+        place_errors(Path("run/model.onnx")),
     ):
         raise OSError(number, os.strerror(number))
 

@@ -305,14 +305,14 @@ def test_samples_that_are_not_finite_are_counted_on_stderr(listen: Run, tmp_path
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     done = listen(tmp_path / "nan.wav")
     assert done.returncode == 0
-    assert "warning: 6 samples were not finite" in done.stderr
+    assert "warning: 6 values were NaN" in done.stderr
 
 
 def test_samples_of_a_last_rest_are_counted_too(listen: Run, tmp_path: Path) -> None:
     samples = voice("sad", 1, 3.1)
     samples[48_100:48_103] = np.nan  # of a second window that is 1,600 samples long
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
-    assert "warning: 3 samples were not finite" in listen(tmp_path / "nan.wav").stderr
+    assert "warning: 3 values were NaN" in listen(tmp_path / "nan.wav").stderr
 
 
 def test_forced_colors_do_not_change_what_a_pipe_gets(listen: Run, wav: Path) -> None:

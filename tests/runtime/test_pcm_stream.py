@@ -161,3 +161,9 @@ def test_a_header_without_samples_is_refused() -> None:
 def test_a_damaged_header_is_refused(chunks: bytes, reason: str) -> None:
     with pytest.raises(AudioError, match=reason):
         read(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)
+
+
+@pytest.mark.parametrize("magic", [b"fLaC", b"OggS", b"ID3\x04", b"FORM", b"RF64"])
+def test_a_compressed_stream_is_not_taken_for_pcm(magic: bytes) -> None:
+    with pytest.raises(AudioError, match="not PCM"):
+        PcmStream(io.BytesIO(magic + bytes(100)), PcmFormat())

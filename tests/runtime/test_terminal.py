@@ -82,7 +82,7 @@ def test_the_live_panel_shows_the_newest_prediction(screen: Screen, prediction: 
     for shown in ("USB microphone · cnn", "HAPPY  70%  (unsure)", "-30 dBFS", "dropped 12 ms"):
         assert shown in screen.text
     for emotion in EMOTIONS:
-        assert re.search(rf"{emotion} +[█░]{{30}}", screen.text)
+        assert re.search(rf"{emotion} +[█░]{{24}}", screen.text)
 
 
 def test_the_live_panel_says_that_it_listens_until_then(screen: Screen) -> None:
@@ -91,13 +91,13 @@ def test_the_live_panel_says_that_it_listens_until_then(screen: Screen) -> None:
     assert "listening" in screen.text
 
 
-@pytest.mark.parametrize(("level", "filled"), [(-120.0, 0), (-30.0, 15), (20.0, 30)])
+@pytest.mark.parametrize(("level", "filled"), [(-120.0, 0), (-30.0, 12), (20.0, 24)])
 def test_the_level_bar_stays_within_its_range(
     screen: Screen, prediction: Prediction, level: float, filled: int
 ) -> None:
     with LiveView(screen.console, "microphone", "cnn") as view:
         view.show(dataclasses.replace(prediction, level_dbfs=level))
-    assert re.search(rf"level +{'█' * filled}{'░' * (30 - filled)} ", screen.text)
+    assert re.search(rf"level +{'█' * filled}{'░' * (24 - filled)} ", screen.text)
 
 
 def test_the_cursor_comes_back_after_an_error(screen: Screen) -> None:

@@ -100,7 +100,8 @@ def small_data() -> Dataset:
         values[row, :, 4 * own : 4 * own + 4] += 3
     features = ClipFeatures(tuple(f"clip{row:03d}" for row in range(count)), values)
     standard = Standardization(np.zeros((32, 1), np.float32), np.ones((32, 1), np.float32))
-    rows_of = dict(zip(sizes, np.split(np.arange(count), np.cumsum(list(sizes.values()))[:-1])))
+    rows = np.split(np.arange(count), np.cumsum(list(sizes.values()))[:-1])
+    rows_of = dict(zip(sizes, rows, strict=True))
     samples = {
         name: Samples(
             tuple(features.ids[row] for row in rows),

@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from synthetic_corpora import write_corpora
 
 Command = Callable[..., CompletedProcess[str]]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -25,6 +27,19 @@ def train_cnn(tiny_corpora: Path, cache: Path) -> list[object]:
     """The arguments of `tiny_run`, but for `--out`."""
     return [
         "cnn", "--corpora", tiny_corpora, "--cache", cache, "--max-epochs", 3, "--threads", 1,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def train_small(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """The arguments of one epoch on 62 made-up clips of RAVDESS and SAVEE, but for `--out`."""
+    folder = tmp_path_factory.mktemp("small")
+    write_corpora(folder)
+    for corpus in ("TESS", "CREMA-D"):
+        shutil.rmtree(folder / corpus)
+    cache = tmp_path_factory.mktemp("small-cache")
+    return [
+        "cnn", "--corpora", folder, "--cache", cache, "--max-epochs", 1, "--threads", 1,
     ]  # fmt: skip
 
 
@@ -52,7 +67,7 @@ def test_corpora_draws_the_class_distribution(
 def test_experiments_are_listed_with_the_reports_accuracy(ser_train: Command) -> None:
     done = ser_train("experiments")
     assert done.returncode == 0
-    (row,) = [line for line in done.stdout.splitlines() if line.startswith("cnn ")]
+    (row,) = [line for line in done.stdout.splitlines() if line.split()[:1] == ["cnn"]]
     assert "27,495" in row
     assert "0.67" in row
 
@@ -150,8 +165,9 @@ def test_a_missing_package_ends_with_7_and_names_the_extra(
         "--out", tmp_path / "runs",
     )  # fmt: skip
     assert done.returncode == 7, done.stderr
-    assert done.stderr.startswith(f"error: training needs {package}")
+    assert package in done.stderr
     assert "pip install 'ser-edge[train]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_complete_run_is_not_trained_again(
@@ -175,10 +191,10 @@ def test_another_configuration_in_the_same_folder_ends_with_9(
 
 
 def test_fresh_forgets_an_earlier_run(
-    ser_train: Command, train_cnn: list[object], tiny_run: Path, tmp_path: Path
+    ser_train: Command, train_small: list[object], tiny_run: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_run, tmp_path / tiny_run.name)
-    done = ser_train(*train_cnn, "--out", tmp_path, "--max-epochs", 1, "--fresh")
+    done = ser_train(*train_small, "--out", tmp_path, "--fresh")
     assert done.returncode == 0, done.stderr
     assert '"max_epochs": 1' in (tmp_path / tiny_run.name / "config.json").read_text()
 
@@ -193,34 +209,34 @@ def test_a_damaged_configuration_ends_with_9(
     assert "config.json is damaged" in done.stderr
 
 
-def test_a_fold_of_speaker_independent_is_trained_in_a_folder_of_its_own(
-    ser_train: Command, train_cnn: list[object], tmp_path: Path
-) -> None:
-    done = ser_train(
-        *train_cnn, "--max-epochs", 1, "--out", tmp_path, "--protocol", "speaker-independent",
-        "--seed", 5,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "cnn-speaker-independent-1-seed5/metrics.json").exists()
-    assert "flattering" not in done.stdout
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_train_to_the_end(
-    run_module: Command, train_cnn: list[object], tmp_path: Path, backend: str
+@pytest.mark.parametrize(
+    ("backend", "options", "folder"),
+    [
+        ("jax", ["--protocol", "speaker-independent"], "cnn-speaker-independent-1-seed0"),
+        ("torch", ["--protocol", "report-labels", "--seed", 5], "cnn-report-labels-seed5"),
+    ],
+)
+def test_other_backends_and_protocols_train_to_the_end(
+    run_module: Command,
+    train_small: list[object],
+    tmp_path: Path,
+    backend: str,
+    options: list[object],
+    folder: str,
 ) -> None:
     done = run_module(
-        "ser_train", *train_cnn, "--max-epochs", 1, "--backend", backend, "--out", tmp_path
-    )
+        "ser_train", *train_small, "--out", tmp_path, "--backend", backend,
+        *options,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "cnn-report-seed0/metrics.json").exists()
+    assert (tmp_path / folder / "metrics.json").exists()
 
 
 class Training:
     """A `ser-train` in a process group of its own, as a terminal starts it."""
 
     def __init__(self, arguments: list[object]) -> None:
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "ser_train", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -230,7 +246,7 @@ class Training:
         self._heard: list[str] = []
 
     def wait_for_line(self, start: str) -> None:
-        for line in self._process.stderr:
+        for line in self.process.stderr:
             self._heard.append(line)
             if line.startswith(start):
                 return
@@ -238,74 +254,82 @@ class Training:
 
     def wait_until(self, condition: Callable[[], object]) -> None:
         while not condition():
-            assert self._process.poll() is None, self._process.stderr.read()
+            assert self.process.poll() is None, self.process.stderr.read()
             time.sleep(0.01)
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal to the group, as Ctrl-C does; returns exit code and stderr."""
-        os.killpg(self._process.pid, number)
-        _, rest = self._process.communicate(timeout=60)
-        return self._process.returncode, "".join(self._heard) + rest
+        os.killpg(self.process.pid, number)
+        _, rest = self.process.communicate(timeout=60)
+        return self.process.returncode, "".join(self._heard) + rest
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[[list[object]], Training]]:
-    """Starts trainings; none outlives the test."""
-    started: list[Training] = []
-
-    def run(arguments: list[object]) -> Training:
-        started.append(Training(arguments))
-        return started[-1]
-
-    yield run
-    for training in started:
-        if training._process.poll() is None:
+@contextmanager
+def started(arguments: list[object]) -> Iterator[Training]:
+    """A training that does not outlive the block."""
+    training = Training(arguments)
+    try:
+        yield training
+    finally:
+        if training.process.poll() is None:
             training.end(signal.SIGKILL)
 
 
+@pytest.fixture(scope="module")
+def interrupted(
+    train_cnn: list[object], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, int, str]:
+    """A training that was killed after an epoch, taken up again, and ended by Ctrl-C.
+
+    Folder of the runs, and the exit code and stderr of the second part.
+    """
+    runs = tmp_path_factory.mktemp("interrupted")
+    with started([*train_cnn, "--out", runs]) as training:
+        training.wait_for_line("search: epoch 1")
+        training.end(signal.SIGKILL)
+    with started([*train_cnn, "--out", runs]) as training:
+        training.wait_for_line("search: epoch 2")
+        return runs, *training.end(signal.SIGINT)
+
+
 def test_a_training_that_was_killed_and_interrupted_ends_as_the_unbroken_one(
-    start: Callable[[list[object]], Training],
+    interrupted: tuple[Path, int, str],
     run_module: Command,
     train_cnn: list[object],
     tiny_run: Path,
     tmp_path: Path,
 ) -> None:
-    arguments = [*train_cnn, "--out", tmp_path]
-    for line, number in (
-        ("search: epoch 1", signal.SIGKILL),
-        ("search: epoch 2", signal.SIGINT),
-    ):
-        training = start(arguments)
-        training.wait_for_line(line)
-        training.end(number)
-    done = run_module("ser_train", *arguments)
+    shutil.copytree(interrupted[0], tmp_path, dirs_exist_ok=True)
+    done = run_module("ser_train", *train_cnn, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "going on from" in done.stderr
     predictions = (tmp_path / tiny_run.name / "predictions.csv").read_bytes()
     assert predictions == (tiny_run / "predictions.csv").read_bytes()
 
 
-def test_ctrl_c_in_a_training_ends_with_130_and_one_line(
-    start: Callable[[list[object]], Training], train_cnn: list[object], tmp_path: Path
+def test_a_training_that_was_killed_goes_on_and_says_so(
+    interrupted: tuple[Path, int, str],
 ) -> None:
-    training = start([*train_cnn, "--out", tmp_path])
-    training.wait_for_line("search: epoch 1")
-    code, heard = training.end(signal.SIGINT)
+    assert "going on from" in interrupted[2]
+    assert "search: epoch 1 " not in interrupted[2]
+
+
+def test_ctrl_c_in_a_training_ends_with_130_and_no_traceback(
+    interrupted: tuple[Path, int, str],
+) -> None:
+    runs, code, heard = interrupted
     assert code == 130
-    assert heard.splitlines()[-1] == "error: interrupted"
+    assert "interrupted" in heard.splitlines()[-1]
     assert "Traceback" not in heard
-    assert not left_behind(tmp_path)
+    assert not left_behind(runs)
 
 
 def test_ctrl_c_while_features_are_computed_ends_with_130_and_leaves_nothing(
-    start: Callable[[list[object]], Training], train_cnn: list[object], tmp_path: Path
+    train_cnn: list[object], tmp_path: Path
 ) -> None:
-    training = start([*train_cnn, "--cache", tmp_path, "--out", tmp_path / "runs"])
     features = tmp_path / "features"
-    training.wait_until(
-        lambda: [path for path in features.glob(".*/values.npy") if path.stat().st_size]
-    )
-    code, heard = training.end(signal.SIGINT)
+    with started([*train_cnn, "--cache", tmp_path, "--out", tmp_path / "runs"]) as training:
+        training.wait_until(lambda: list(features.glob(".*/values.npy")))
+        code, heard = training.end(signal.SIGINT)
     assert code == 130
     assert "Traceback" not in heard
     assert not left_behind(tmp_path)
@@ -369,16 +393,16 @@ def test_a_full_disk_while_weights_are_written_ends_with_8(
     tmp_path: Path,
 ) -> None:
     shutil.copytree(almost_complete[0], tmp_path, dirs_exist_ok=True)
-    (tmp_path / "cnn-report-seed0/model.weights.h5").unlink()
+    (tmp_path / "cnn-report-seed0/weights.npz").unlink()
     done = run_module(
         "ser_train", *train_cnn, "--max-epochs", 1, "--out", tmp_path,
         preexec_fn=limit_files(100_000),
     )  # fmt: skip
     assert done.returncode == 8, done.stderr
-    assert "model.weights.h5: the file-size limit is reached" in done.stderr
+    assert "weights.npz: the file-size limit is reached" in done.stderr
     assert "Traceback" not in done.stderr
     assert not left_behind(tmp_path)
-    assert not (tmp_path / "cnn-report-seed0/model.weights.h5").exists()
+    assert not (tmp_path / "cnn-report-seed0/weights.npz").exists()
 
 
 def test_a_run_goes_on_when_there_is_room_again(

@@ -220,7 +220,7 @@ def test_progress_reports_every_clip(good: Path) -> None:
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorporaError, match="no such corpora folder: .*nowhere"):
+    with pytest.raises(CorporaError, match=r"no such corpora folder: .*nowhere"):
         read_corpora(tmp_path / "nowhere")
 
 

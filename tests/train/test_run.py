@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ser_runtime.errors import RunFolderError
 from ser_runtime.labels import EMOTIONS
-from ser_runtime.temperature import apply_temperature
 from ser_train.corpora import CorpusIndex
+from ser_train.experiments import EXPERIMENTS
 from ser_train.features.cache import cached_features
 from ser_train.features.standardize import measure_standardization
-from ser_train.metrics import confidence_threshold
-from ser_train.metrics import fit_temperature
 from ser_train.run_folder import RunFolder
 from ser_train.splits import label_of
 from ser_train.splits import make_split
@@ -27,7 +27,7 @@ FILES = {
     "split.json",
     "history.json",
     "standardization.json",
-    "model.weights.h5",
+    "weights.npz",
     "predictions.csv",
     "calibration.npz",
     "validation.npz",
@@ -54,12 +54,6 @@ def predictions(tiny_run: Path) -> dict[str, list[dict[str, str]]]:
     with (tiny_run / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {name: [row for row in rows if row["set"] == name] for name in ("validation", "test")}
-
-
-def arrays(rows: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Classes and probabilities of prediction rows."""
-    classes = np.array([EMOTIONS.index(row["emotion"]) for row in rows])
-    return classes, np.array([[float(row[name]) for name in EMOTIONS] for row in rows], np.float32)
 
 
 def test_a_complete_run_holds_these_files_and_no_others(tiny_run: Path) -> None:
@@ -113,16 +107,6 @@ def test_predictions_are_of_the_splits_clips(
     assert tuple(row["clip"] for row in predictions["validation"]) == split.validation
 
 
-def test_temperature_and_threshold_come_from_the_validation_clips(
-    metrics: dict[str, Any], predictions: dict[str, list[dict[str, str]]]
-) -> None:
-    classes, probabilities = arrays(predictions["validation"])
-    temperature = fit_temperature(classes, probabilities)
-    threshold = confidence_threshold(classes, apply_temperature(probabilities, temperature))
-    assert metrics["temperature"] == pytest.approx(temperature, rel=1e-2)
-    assert metrics["confidence_threshold"] == pytest.approx(threshold, rel=1e-2)
-
-
 def test_the_split_is_stored_with_its_hash(run: RunFolder, tiny_index: CorpusIndex) -> None:
     split, stored = make_split(tiny_index.clips, "report"), run.read_json("split")
     assert stored["hash"] == split.hash == run.config()["split_hash"]
@@ -153,46 +137,71 @@ def test_the_standardization_is_that_of_the_training_clips(
     np.testing.assert_array_equal(run.standardization().mean, wanted.mean)
 
 
+def test_history_holds_both_phases(run: RunFolder, metrics: dict[str, Any]) -> None:
+    history = run.read_json("history")
+    assert len(history["search"]["val_loss"]) == metrics["epochs"]["searched"] == 3
+    assert len(history["retrain"]["loss"]) == history["best_epoch"]
+
+
 def test_stored_weights_reproduce_the_predictions(
     tensorflow: None, run: RunFolder, predictions: dict[str, list[dict[str, str]]]
 ) -> None:
     from ser_train.architectures import cnn
+    from ser_train.weights import load_weights
 
     model = cnn(run.spec().shape)
-    model.load_weights(run.weights)
+    load_weights(run.weights, model)
     inputs = run.standardization()(run.read_set("test").features)
-    _, stored = arrays(predictions["test"])
+    stored = [[float(row[name]) for name in EMOTIONS] for row in predictions["test"]]
     np.testing.assert_allclose(model.predict(inputs, verbose=0), stored, atol=2e-6)
 
 
-def test_history_holds_both_phases(run: RunFolder, metrics: dict[str, Any]) -> None:
-    history = run.read_json("history")
-    assert history["best_epoch"] == metrics["epochs"]["best"]
-    assert len(history["search"]["val_loss"]) == metrics["epochs"]["search"] == 3
-    assert len(history["retrain"]["loss"]) == metrics["epochs"]["retrain"]
+@pytest.fixture
+def tiny(
+    training: ModuleType, tiny_index: CorpusIndex, tiny_run: Path
+) -> Callable[[Path, int, int], Any]:
+    """Makes the run of `tiny_run`, in any folder, with another seed or number of epochs."""
+    from ser_train.run import Run
+
+    def make(folder: Path, seed: int = 0, max_epochs: int = 3) -> Any:
+        recipe = training.Recipe(EXPERIMENTS["cnn"], seed, max_epochs)
+        split = make_split(tiny_index.clips, "report")
+        return Run(recipe, tiny_index, split, RunFolder(folder), "tensorflow")
+
+    return make
 
 
-def test_a_search_that_was_cut_short_says_so(metrics: dict[str, Any]) -> None:
-    assert metrics["stopped_early_by_hand"] is True
+def no_data() -> Any:
+    raise AssertionError("features are computed")
 
 
-def test_the_report_is_beside_the_accuracy(metrics: dict[str, Any]) -> None:
-    assert metrics["report"]["accuracy"] == 0.67
-    assert metrics["report"]["difference"] == pytest.approx(metrics["accuracy"] - 0.67)
-    assert metrics["report"]["like_for_like"] is False
-
-
-def test_a_lost_file_of_an_incomplete_run_is_written_again(
-    ser_train: Any, tiny_corpora: Path, cache: Path, tiny_run: Path, tmp_path: Path
+def test_a_complete_run_is_read_without_its_data(
+    tiny: Callable[..., Any], tiny_run: Path, metrics: dict[str, Any]
 ) -> None:
-    copy = tmp_path / tiny_run.name
-    shutil.copytree(tiny_run, copy)
-    for name in ("metrics.json", "split.json", "predictions.csv"):
-        (copy / name).unlink()
-    # As the training left it, were it killed after its last epoch: only seconds are missing.
-    done = ser_train(
-        "cnn", "--corpora", tiny_corpora, "--cache", cache, "--out", tmp_path,
-        "--max-epochs", 3, "--threads", 1,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert (copy / "predictions.csv").read_bytes() == (tiny_run / "predictions.csv").read_bytes()
+    from ser_train.run import complete_run
+
+    assert complete_run(tiny(tiny_run), no_data) == metrics
+
+
+@pytest.mark.parametrize("changed", [{"seed": 1}, {"max_epochs": 2}])
+def test_another_configuration_is_refused_by_name(
+    tiny: Callable[..., Any], tiny_run: Path, changed: dict[str, int]
+) -> None:
+    from ser_train.run import complete_run
+
+    with pytest.raises(RunFolderError, match=f"another {next(iter(changed))}: .*--fresh"):
+        complete_run(tiny(tiny_run, **changed), no_data)
+
+
+def test_other_versions_of_libraries_are_not_another_configuration(
+    tiny: Callable[..., Any], tiny_run: Path, tmp_path: Path
+) -> None:
+    copy = RunFolder(tmp_path)
+    copy.write_json("config", RunFolder(tiny_run).config() | {"versions": {"keras": "1.0"}})
+    tiny(tmp_path).refuse_other_config()
+
+
+def test_a_run_folder_is_named_after_experiment_split_and_seed(tensorflow: None) -> None:
+    from ser_train.run import run_folder_name
+
+    assert run_folder_name("cnn", "speaker-independent-2", 3) == "cnn-speaker-independent-2-seed3"

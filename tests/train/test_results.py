@@ -1,0 +1,84 @@
+"""The committed results."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ser_runtime.errors import RunFolderError
+from ser_train.results import KEPT
+from ser_train.results import publish
+from ser_train.results import results_table
+from ser_train.run_folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def metrics(tiny_run: Path) -> dict[str, Any]:
+    return RunFolder(tiny_run).read_json("metrics")
+
+
+def test_a_run_is_kept_without_features(tiny_run: Path, tmp_path: Path) -> None:
+    publish([RunFolder(tiny_run)], tmp_path)
+    assert {path.name for path in (tmp_path / tiny_run.name).iterdir()} == set(KEPT)
+    assert not {"test.npz", "validation.npz", "calibration.npz"} & set(KEPT)
+
+
+def test_kept_files_are_those_of_the_run(tiny_run: Path, tmp_path: Path) -> None:
+    publish([RunFolder(tiny_run)], tmp_path)
+    for name in KEPT:
+        assert (tmp_path / tiny_run.name / name).read_bytes() == (tiny_run / name).read_bytes()
+
+
+def test_the_table_has_a_row_for_every_run_published_so_far(tiny_run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "runs" / "cnn-report-seed1"
+    shutil.copytree(tiny_run, other)
+    publish([RunFolder(tiny_run)], tmp_path / "results")
+    table = publish([RunFolder(other)], tmp_path / "results")
+    rows = [line for line in table.read_text(encoding="utf-8").splitlines() if "| cnn-" in line]
+    assert [row.split()[1] for row in rows] == ["cnn-report-seed0", "cnn-report-seed1"]
+
+
+def test_a_row_says_parameters_epochs_and_accuracy(metrics: dict[str, Any]) -> None:
+    row = results_table(["a-run"], [metrics]).splitlines()[2]
+    assert "| 27,495 |" in row
+    assert f"{metrics['epochs']['trained']} (of 3 searched) ³" in row
+    assert f"{metrics['accuracy']:.3f} (" in row
+    assert "0.67, 0.68" in row
+
+
+def test_a_row_says_what_flatters(metrics: dict[str, Any]) -> None:
+    row = results_table(["a-run"], [metrics]).splitlines()[2]
+    assert "a-run ¹" in row
+    assert row.rstrip(" |").endswith("²")
+
+
+def test_a_run_that_hides_nothing_has_no_note(metrics: dict[str, Any]) -> None:
+    epochs = metrics["epochs"] | {"search_stopped_by_hand": False}
+    honest = {key: value for key, value in metrics.items() if key != "report"}
+    honest |= {"speakers_shared": False, "epochs": epochs}
+    row = results_table(["a-run"], [honest]).splitlines()[2]
+    assert not set("¹²³") & set(row)
+
+
+def test_an_incomplete_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(RunFolderError, match="run is not a complete run folder"):
+        publish([RunFolder(tmp_path / "run")], tmp_path / "results")
+
+
+def test_nothing_is_published_if_one_of_the_runs_is_incomplete(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RunFolderError):
+        publish([RunFolder(tiny_run), RunFolder(tmp_path / "none")], tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_that_lost_a_file_is_refused_by_name(tiny_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_run, tmp_path / "run")
+    (tmp_path / "run" / "weights.npz").unlink()
+    with pytest.raises(RunFolderError, match=r"weights\.npz"):
+        publish([RunFolder(tmp_path / "run")], tmp_path / "results")
