@@ -112,7 +112,7 @@ def test_a_storage_error_names_file_and_cause(number: int, reason: str) -> None:
 
 
 def test_another_error_of_the_system_stays_as_it_is() -> None:
-    with pytest.raises(InterruptedError), storage_errors(Path("a.txt")):
+    with pytest.raises(InterruptedError), place_errors(Path("a.txt")):
         raise OSError(errno.EINTR, "interrupted")
 
 

@@ -53,7 +53,7 @@ def test_every_emotion_has_a_color_of_its_own() -> None:
 
 def test_a_line_tells_time_emotion_and_confidence(screen: Screen, prediction: Prediction) -> None:
     show_line(screen.console, prediction)
-    assert screen.text == f"01:01.00 – 01:03.23  sad       70%  {'█' * 21}{'░' * 9}\n"
+    assert screen.text == f"01:01.00 – 01:03.23  sad       70%  {'█' * 17}{'░' * 7}\n"
 
 
 @pytest.mark.parametrize(
