@@ -46,7 +46,11 @@ def _main(argv: list[str] | None) -> int:
     from ser_export.export import export_onnx
 
     print(f"run folder: {run.path}", file=sys.stderr)
-    name = run.config()["experiment"]["id"]
+    metrics = run.metrics()
+    if metrics["protocol"] == "report-labels":
+        print("warning: this run learnt the report's faulty labels: never ship it", file=sys.stderr)
+    # Only a run on the right labels and the common split gets the plain name.
+    name = metrics["experiment"] if metrics["protocol"] == "report" else run.path.name
     _show(export_onnx(run, arguments.out / f"{name}.onnx"))
     return 0
 
@@ -55,30 +59,33 @@ def _show(exported: Exported) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     checked = exported.verification
-    table = Table("format", "size", "accuracy", "minus run", "macro-F1", "p50", "p95", box=None)
+    columns = ("format", "size", "accuracy", "– run", "macro-F1", "– run", "p50", "p95")
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
     table.add_row(
         "ONNX fp32",
         f"{exported.bytes / 1e6:.3f} MB",
         f"{checked.accuracy:.4f}",
         f"{checked.accuracy - exported.run_accuracy:+.4f}",
         f"{checked.macro_f1:.4f}",
+        f"{checked.macro_f1 - exported.run_macro_f1:+.4f}",
         *(f"{value:.2f} ms" for value in exported.latency_ms),
     )
     console.print(table)
     console.print(
         f"against Keras on {checked.clips} test clips: largest difference of a probability "
         f"{checked.largest_difference:.1e}, mean {checked.mean_difference:.1e}; same best class "
-        f"in {checked.agreement:.2%} ({checked.ties} ties left out)",
+        f"in {checked.agreement:.2%} ({checked.ties} ties left out); largest difference from the "
+        f"run's own predictions {checked.run_difference:.1e}",
         soft_wrap=True,
     )
     if report := exported.report:
         low, high = report["interval"]
-        labels = "its own labels" if report["like_for_like"] else "right labels, not the report's"
+        alike = "like for like" if report["like_for_like"] else "not like for like"
         console.print(
             f"the report: {report['accuracy']:.2f}; difference {report['difference']:+.3f} "
-            f"(95 %: {low:+.3f} to {high:+.3f}; {labels})",
+            f"(95 %: {low:+.3f} to {high:+.3f}; {alike})",
             soft_wrap=True,
         )
     console.print(f"published: {exported.path}")

@@ -20,8 +20,8 @@ from ser_export.onnx_conversion import convert_to_onnx
 from ser_export.onnx_conversion import stamp
 from ser_export.verification import Verification
 from ser_export.verification import compare
+from ser_export.verification import measured_probabilities
 from ser_runtime.atomic_file import atomic_path
-from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import VerificationError
 from ser_runtime.labels import EMOTIONS
@@ -50,6 +50,7 @@ class Exported:
         sha256: Its hash.
         verification: Against Keras, on the test clips.
         run_accuracy: The run's own, on the same clips.
+        run_macro_f1: As `run_accuracy`.
         report: The run's comparison with the report; None if it printed no table.
         latency_ms: Median and 95th percentile of one window at one thread.
     """
@@ -59,6 +60,7 @@ class Exported:
     sha256: str
     verification: Verification
     run_accuracy: float
+    run_macro_f1: float
     report: dict[str, Any] | None
     latency_ms: tuple[float, float]
 
@@ -75,32 +77,34 @@ def export_onnx(run: RunFolder, path: Path) -> Exported:
         VerificationError: If the file does not agree with Keras; nothing is published then.
         StorageError: If the disk is full.
     """
-    metrics = run.read_json("metrics")
-    test = run.read_set("test")
+    metrics, test = run.metrics(), run.read_set("test")
+    measured = measured_probabilities(run.read_predictions("test"), test.ids)
     model = load_model(run)
     graph = convert_to_onnx(model)
     inputs = run.standardization()(test.features)
     original = np.asarray(model.predict(inputs, batch_size=_BATCH, verbose=0), np.float32)
-    verification = compare(test.classes, original, _run_graph(graph, inputs))
+    verification = compare(test.classes, original, measured, _run_graph(graph, inputs))
     verification.require()
     stamp(graph, _metadata(run, metrics, verification))
-    with atomic_path(path) as temporary:
+    record_path = path.with_suffix(".export.json")
+    # Both or neither: the record is written before the model takes its place.
+    with atomic_path(record_path) as record, atomic_path(path) as temporary:
         onnx.save(graph, temporary)
         opened = Model.open(temporary)
         _require_same_in_runtime(opened, test, original)
-        latency = measure_latency(opened, test.features[:32])
         content = temporary.read_bytes()
-    exported = Exported(
-        path,
-        len(content),
-        hashlib.sha256(content).hexdigest(),
-        verification,
-        metrics["accuracy"],
-        metrics.get("report"),
-        latency,
-    )
-    record = asdict(exported) | {"path": path.name, "format": "onnx-fp32", "run": run.path.name}
-    write_text(path.with_suffix(".export.json"), json.dumps(record, indent=1) + "\n")
+        exported = Exported(
+            path=path,
+            bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            verification=verification,
+            run_accuracy=metrics["accuracy"],
+            run_macro_f1=metrics["macro_f1"],
+            report=metrics.get("report"),
+            latency_ms=measure_latency(opened, test.features[:32]),
+        )
+        facts = asdict(exported) | {"path": path.name, "format": "onnx-fp32", "run": run.path.name}
+        record.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return exported
 
 
@@ -159,6 +163,7 @@ def _require_same_in_runtime(model: Model, test: StoredSet, original: NDArray[np
         [model.raw_probabilities(test.features[i : i + 1]) for i in range(count)]
     )
     try:
-        compare(test.classes[:count], original[:count], probabilities).require()
+        first = original[:count]
+        compare(test.classes[:count], first, first, probabilities).require()
     except VerificationError as error:
         raise VerificationError(f"in the runtime itself: {error}") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from ser_runtime.errors import RunFolderError
+from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import find_experiment
 from ser_train.run_folder import RunFolder
 
@@ -13,7 +15,7 @@ def choose_run(model: str, runs: Path) -> RunFolder:
     """The run that a name or a path means.
 
     Args:
-        model: An experiment id, or the path of a run folder.
+        model: An experiment id, or the path of a run folder (`./cnn` for one of that name).
         runs: Where run folders are. Of an experiment's complete runs, that on the protocol
             `report` (right labels) with the lowest seed is taken.
 
@@ -21,12 +23,13 @@ def choose_run(model: str, runs: Path) -> RunFolder:
         RunFolderError: If there is no such run, or it is not complete.
         SerError: If `model` is neither a folder nor an experiment.
     """
-    if Path(model).is_dir():
-        return _complete(RunFolder(Path(model)))
-    if "/" in model:
-        raise RunFolderError(f"no run folder {model}")
+    if model not in EXPERIMENTS:
+        if Path(model).is_dir():
+            return _complete(RunFolder(Path(model)))
+        if len(Path(model).parts) > 1:
+            raise RunFolderError(f"no run folder {model}")
     experiment = find_experiment(model)
-    candidates = sorted(runs.glob(f"{experiment.id}-report-seed*"))
+    candidates = sorted(runs.glob(f"{experiment.id}-report-seed*"), key=_seed)
     for path in candidates:
         if RunFolder(path).complete:
             return RunFolder(path)
@@ -36,6 +39,11 @@ def choose_run(model: str, runs: Path) -> RunFolder:
         f"no run of {experiment.id} on the protocol `report` in {runs}: "
         f"train one with `ser-train {experiment.id} --corpora DIR`, or give a run folder"
     )
+
+
+def _seed(path: Path) -> tuple[int, str]:
+    seed = path.name.rpartition("seed")[2]
+    return (int(seed) if seed.isdigit() else sys.maxsize, path.name)
 
 
 def _complete(run: RunFolder) -> RunFolder:

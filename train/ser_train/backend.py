@@ -19,7 +19,7 @@ def use_backend(name: str | None = None, threads: int | None = None) -> str:
 
     Args:
         name: One of `BACKENDS`; default `$KERAS_BACKEND`, else TensorFlow.
-        threads: Threads of the backend; default: its own choice.
+        threads: Threads of the backend (JAX: 1, or all); default: its own choice.
 
     Returns:
         The backend's name.
@@ -43,9 +43,9 @@ def use_backend(name: str | None = None, threads: int | None = None) -> str:
             _set_up_tensorflow(threads)
             import keras  # noqa: F401
     elif threads and name == "jax":
-        os.environ["XLA_FLAGS"] = (
-            f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen={threads > 1}".lower()
-        )
+        # XLA on the CPU knows one thread or all.
+        flag = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}"
     elif threads and name == "torch":
         import torch
 

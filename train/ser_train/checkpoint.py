@@ -38,7 +38,7 @@ class TrainingState:
     best_epoch: int | None = None
     best_weights: list[NDArray[np.float32]] | None = None
 
-    def epochs(self, phase: str) -> list[float]:
+    def val_losses(self, phase: str) -> list[float]:
         """Validation loss of each epoch of a phase."""
         return self.history.get(phase, {}).get("val_loss", [])
 

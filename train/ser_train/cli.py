@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NoReturn
@@ -13,6 +14,8 @@ from ser_runtime.errors import EXIT_CODES_HELP
 from ser_runtime.errors import UsageError
 from ser_runtime.errors import run_command
 from ser_runtime.extras import require_extra
+from ser_train.backend import BACKENDS
+from ser_train.backend import use_backend
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import find_experiment
 from ser_train.features.cache import default_cache_folder
@@ -40,8 +43,15 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def _main(argv: list[str] | None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    if argv is None:
-        argv = sys.argv[1:]
+    argv = sys.argv[1:] if argv is None else argv
+    command = next((word for word in argv if not word.startswith("-")), None)
+    if command and command not in (*COMMANDS, *EXPERIMENTS):
+        find_experiment(command, also=COMMANDS)  # raises, naming the nearest
+    arguments = _parser().parse_args(argv)
+    return COMMANDS.get(arguments.command, _train)(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ser-train",
         description="Train speech emotion recognizers on RAVDESS, SAVEE, TESS and CREMA-D.",
@@ -74,7 +84,14 @@ def _main(argv: list[str] | None) -> int:
             f"{experiment.note}",
         )
         command.add_argument("--corpora", type=Path, required=True, metavar="DIR")
-        command.add_argument("--protocol", choices=PROTOCOLS, default="report")
+        command.add_argument(
+            "--protocol",
+            choices=PROTOCOLS,
+            default="report",
+            help="; ".join(f"{row.id}: {row.note}" for row in PROTOCOLS.values()).replace(
+                "%", "%%"
+            ),
+        )
         command.add_argument(
             "--fold", choices=FOLDS + TESS_FOLDS, help="of speaker-independent (default 1)"
         )
@@ -87,24 +104,13 @@ def _main(argv: list[str] | None) -> int:
         )
         command.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR")
         command.add_argument("--fresh", action="store_true", help="forget an earlier run")
-        command.add_argument("--backend", choices=("tensorflow", "jax", "torch"))
-        command.add_argument("--threads", type=_positive, metavar="N", help="of the backend")
+        command.add_argument("--backend", choices=BACKENDS)
+        command.add_argument(
+            "--threads", type=_positive, metavar="N", help="of the backend (JAX: 1, or all)"
+        )
         command.add_argument("--leave-out-odd", action="store_true", help=_LEAVE_OUT_HELP)
         _add_cache(command)
-
-    named = [word for word in argv if not word.startswith("-")]
-    if named and named[0] not in (commands.choices or {}):
-        find_experiment(named[0])  # raises, naming the nearest
-    arguments = parser.parse_args(argv)
-    if arguments.command == "corpora":
-        return _corpora(arguments)
-    if arguments.command == "splits":
-        return _splits(arguments)
-    if arguments.command == "experiments":
-        return _experiments()
-    if arguments.command == "publish":
-        return _publish(arguments)
-    return _train(arguments)
+    return parser
 
 
 _LEAVE_OUT_HELP = (
@@ -138,7 +144,7 @@ def _splits(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _experiments() -> int:
+def _experiments(_arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
@@ -168,7 +174,6 @@ def _publish(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     require_extra("train", ("keras", "sklearn", "scipy", "matplotlib"))
-    from ser_train.backend import use_backend
     from ser_train.progress import TrainingProgress
     from ser_train.splits import make_split
 
@@ -178,20 +183,20 @@ def _train(arguments: argparse.Namespace) -> int:
         fold = fold or FOLDS[0]
     elif fold:
         raise UsageError("--fold belongs to --protocol speaker-independent")
+    backend = use_backend(arguments.backend, arguments.threads)
     index = _read(arguments.corpora, arguments.cache)
     if arguments.leave_out_odd:
         index = index.without_odd()
     split = make_split(index.clips, arguments.protocol, fold)
-    backend = use_backend(arguments.backend, arguments.threads)
 
     from ser_train.dataset import Dataset
     from ser_train.dataset import make_dataset
     from ser_train.features.cache import cached_features
-    from ser_train.results_table import show_results
     from ser_train.run import Run
     from ser_train.run import complete_run
     from ser_train.run import run_folder_name
     from ser_train.run_folder import RunFolder
+    from ser_train.run_summary import show_results
     from ser_train.training import Recipe
 
     recipe = Recipe(experiment, arguments.seed, arguments.max_epochs or experiment.max_epochs)
@@ -225,6 +230,15 @@ def _train(arguments: argparse.Namespace) -> int:
     show_results(metrics)
     print(f"run folder: {folder.path}", file=sys.stderr)
     return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "corpora": _corpora,
+    "splits": _splits,
+    "experiments": _experiments,
+    "publish": _publish,
+}
+"""Every command that is no experiment."""
 
 
 def _read(folder: Path, cache: Path) -> CorpusIndex:

@@ -20,6 +20,7 @@ from ser_train.metrics import expected_calibration_error
 from ser_train.metrics import fit_temperature
 from ser_train.metrics import score
 from ser_train.report_tables import report_table
+from ser_train.split_manifest import is_standard
 from ser_train.splits import PROTOCOLS
 from ser_train.training import RETRAIN
 from ser_train.training import SEARCH
@@ -76,6 +77,7 @@ def evaluate(
         },
         "parameters": model.count_params(),
         "split_hash": data.split.hash,
+        "standard_split": is_standard(data.split),
         **_training_facts(recipe, state),
     }
     if (table := report_table(recipe.experiment.id)) is not None:
@@ -84,7 +86,11 @@ def evaluate(
             "macro_f1": table.macro_f1,
             "like_for_like": protocol.report_labels,
             **difference_from_report(
-                metrics["accuracy"], metrics["clips"], table.accuracy, table.support
+                metrics["accuracy"],
+                metrics["accuracy_interval"],
+                metrics["clips"],
+                table.accuracy,
+                table.support,
             ),
         }
     return Evaluation(metrics, validation, test)
@@ -92,8 +98,8 @@ def evaluate(
 
 def _training_facts(recipe: Recipe, state: TrainingState) -> dict[str, Any]:
     seconds = [value for phase in state.history.values() for value in phase["seconds"]]
-    searched = len(state.epochs(SEARCH))
-    trained = len(state.epochs(RETRAIN)) if recipe.experiment.retrain else state.best_epoch
+    searched = len(state.val_losses(SEARCH))
+    trained = len(state.val_losses(RETRAIN)) if recipe.experiment.retrain else state.best_epoch
     by_hand = recipe.max_epochs < recipe.experiment.max_epochs and searched == recipe.max_epochs
     return {
         "epochs": {"trained": trained, "searched": searched, "search_stopped_by_hand": by_hand},

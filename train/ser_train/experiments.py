@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,14 +81,18 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-def find_experiment(name: str) -> Experiment:
+def find_experiment(name: str, also: Iterable[str] = ()) -> Experiment:
     """The row of a name.
+
+    Args:
+        name: An experiment id.
+        also: Other words that may have been meant.
 
     Raises:
         UsageError: If there is none; it names the nearest ones.
     """
     if name in EXPERIMENTS:
         return EXPERIMENTS[name]
-    near = difflib.get_close_matches(name, EXPERIMENTS, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, [*EXPERIMENTS, *also], n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(EXPERIMENTS)}"
-    raise UsageError(f"no experiment {name!r}; {hint}")
+    raise UsageError(f"no experiment or command {name!r}; {hint}")

@@ -20,6 +20,8 @@ _ECE_BINS = 15
 _INTERVAL_PERCENTILES = (2.5, 97.5)
 _NORMAL_95 = 1.959964
 _TARGET_PRECISION = 0.9
+NEVER = 2.0
+"""A confidence threshold above every confidence."""
 
 
 def score(
@@ -39,23 +41,22 @@ def score(
     Returns:
         `clips`, `accuracy`, `unweighted_accuracy` (mean recall of the classes that occur),
         `macro_f1`, `ece`, `confusion` (rows are right, columns recognized), `per_class`
-        (precision, recall, f1, support) and `per_corpus` (accuracy, clips); `*_interval` is the
-        95 % interval of each, by bootstrap over clusters.
+        (precision, recall, f1, support) and `per_corpus` (accuracy, clips, clusters); `*_interval`
+        is the 95 % interval of each, by bootstrap over clusters: None where there is but one.
     """
     predicted = probabilities.argmax(axis=1)
     confusion = confusion_matrix(classes, predicted, labels=range(len(EMOTIONS)))
-    drawn = _bootstrap_confusions(classes, predicted, clusters)
-    figures = _figures(confusion[None])
-    spread = _figures(drawn)
-    result: dict[str, Any] = {"clips": len(classes)}
+    figures = confusion_figures(confusion[None])
+    spread = _bootstrap(classes, predicted, clusters)
+    result: dict[str, Any] = {"clips": len(classes), "clusters": len(set(clusters))}
     for name in ("accuracy", "unweighted_accuracy", "macro_f1"):
         result[name] = float(figures[name][0])
-        result[f"{name}_interval"] = _interval(spread[name])
+        result[f"{name}_interval"] = _interval(spread, name)
     result["ece"] = expected_calibration_error(classes, probabilities)
     result["per_class"] = {
         emotion: {
             **{key: float(figures[key][0, i]) for key in ("precision", "recall", "f1")},
-            "f1_interval": _interval(spread["f1"][:, i]),
+            "f1_interval": _interval(spread, "f1", i),
             "support": int(confusion[i].sum()),
         }
         for i, emotion in enumerate(EMOTIONS)
@@ -64,34 +65,51 @@ def score(
     for corpus in sorted(set(corpora)):
         here = np.array([name == corpus for name in corpora])
         inside = [cluster for cluster, used in zip(clusters, here, strict=True) if used]
-        spread = _figures(_bootstrap_confusions(classes[here], predicted[here], inside))
+        spread = _bootstrap(classes[here], predicted[here], inside)
         result["per_corpus"][corpus] = {
             "accuracy": float((classes[here] == predicted[here]).mean()),
-            "accuracy_interval": _interval(spread["accuracy"]),
+            "accuracy_interval": _interval(spread, "accuracy"),
             "clips": int(here.sum()),
+            "clusters": len(set(inside)),
         }
     result["confusion"] = confusion.tolist()
     return result
 
 
 def difference_from_report(
-    accuracy: float, clips: int, report_accuracy: float, report_clips: int
+    accuracy: float,
+    interval: Sequence[float] | None,
+    clips: int,
+    report_accuracy: float,
+    report_clips: int,
 ) -> dict[str, Any]:
     """How far an accuracy is from the report's, and whether chance explains it.
 
+    Args:
+        accuracy: Measured.
+        interval: Its 95 % interval; None takes the binomial one.
+        clips: That it was measured on.
+        report_accuracy: As printed.
+        report_clips: That it was measured on.
+
     Returns:
-        `difference`, its 95 % `interval` (two independent binomials, normal approximation), and
+        `difference`, its 95 % `interval` (both figures independent, the report's binomial), and
         `within_chance`: whether the interval holds zero.
     """
     difference = accuracy - report_accuracy
-    variance = accuracy * (1 - accuracy) / clips
-    variance += report_accuracy * (1 - report_accuracy) / report_clips
-    margin = _NORMAL_95 * math.sqrt(variance)
+    margin = _binomial_margin(accuracy, clips)
+    if interval is not None:
+        margin = (interval[1] - interval[0]) / 2
+    margin = math.hypot(margin, _binomial_margin(report_accuracy, report_clips))
     return {
         "difference": difference,
         "interval": [difference - margin, difference + margin],
         "within_chance": abs(difference) <= margin,
     }
+
+
+def _binomial_margin(share: float, count: int) -> float:
+    return _NORMAL_95 * math.sqrt(share * (1 - share) / count)
 
 
 def expected_calibration_error(
@@ -118,31 +136,43 @@ def fit_temperature(classes: NDArray[np.int64], probabilities: NDArray[np.float3
 
 
 def confidence_threshold(classes: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    """The least confidence from which on 90 % of the validation clips are right; at most 1."""
+    """The least confidence from which on 90 % of the validation clips are right.
+
+    `NEVER`, which no confidence reaches, if there is none.
+    """
     confidence = probabilities.max(axis=1).astype(np.float64)
     order = np.argsort(-confidence, kind="stable")
     right = (probabilities.argmax(axis=1) == classes)[order]
     precision = np.cumsum(right) / np.arange(1, len(right) + 1)
     enough = np.flatnonzero(precision >= _TARGET_PRECISION)
-    return float(confidence[order][enough[-1]]) if len(enough) else 1.0
+    return float(confidence[order][enough[-1]]) if len(enough) else NEVER
 
 
-def _bootstrap_confusions(
+def _bootstrap(
     classes: NDArray[np.int64], predicted: NDArray[np.int64], clusters: Sequence[str]
-) -> NDArray[np.float64]:
-    """Confusion matrices of resampled clusters: float64 [draws, classes, classes]."""
+) -> dict[str, NDArray[np.float64]] | None:
+    """Figures of resampled clusters, as `confusion_figures`; None if there is but one."""
     n = len(EMOTIONS)
     _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     count = int(cluster.max()) + 1
+    if count < 2:
+        return None
     counts = np.zeros((count, n * n))
     np.add.at(counts, (cluster, classes * n + predicted), 1)
     rng = np.random.default_rng(_BOOTSTRAP_SEED)
     weights = rng.multinomial(count, np.full(count, 1 / count), _BOOTSTRAP_DRAWS)
-    return (weights @ counts).reshape(-1, n, n)
+    return confusion_figures((weights @ counts).reshape(-1, n, n))
 
 
-def _figures(confusions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Figures of confusion matrices [draws, classes, classes]: the mean is over classes that occur.
+def confusion_figures(confusions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Accuracy and its kin of confusion matrices; means are over the classes that occur.
+
+    Args:
+        confusions: [draws, classes, classes], rows right, columns recognized.
+
+    Returns:
+        [draws] each: `accuracy`, `unweighted_accuracy`, `macro_f1`; [draws, classes] each:
+        `precision`, `recall`, `f1`.
 
     A class that never occurs, and is never recognized, has no say in `macro_f1`; nor has one
     without clips in `unweighted_accuracy`.
@@ -165,5 +195,10 @@ def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.flo
     return numerator / np.maximum(denominator, 1)
 
 
-def _interval(values: NDArray[np.float64]) -> list[float]:
+def _interval(
+    spread: dict[str, NDArray[np.float64]] | None, name: str, column: int | None = None
+) -> list[float] | None:
+    if spread is None:
+        return None
+    values = spread[name] if column is None else spread[name][:, column]
     return [float(value) for value in np.percentile(values, _INTERVAL_PERCENTILES)]

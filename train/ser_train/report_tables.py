@@ -14,14 +14,12 @@ class ReportTable:
     """One results table of the report.
 
     Attributes:
-        section: Where it stands.
         accuracy: On its test clips, as printed (two digits).
         support: Number of test clips.
         macro_f1: Unweighted mean of the F1 scores, as printed.
         per_class: Emotion -> `precision`, `recall`, `f1`, `support`.
     """
 
-    section: str
     accuracy: float
     support: int
     macro_f1: float
@@ -34,7 +32,6 @@ def report_table(experiment: str) -> ReportTable | None:
     if entry is None or entry.get("accuracy") is None:
         return None
     return ReportTable(
-        section=entry["section"],
         accuracy=entry["accuracy"],
         support=entry["support"],
         macro_f1=entry["macro_avg"]["f1"],

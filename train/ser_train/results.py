@@ -15,12 +15,12 @@ from ser_train.run_folder import RunFolder
 KEPT = (
     "config.json",
     "history.json",
-    "metrics.json",
     "standardization.json",
     "predictions.csv",
     "weights.npz",
     "confusion_matrix.png",
     "learning_curves.png",
+    "metrics.json",
 )
 """No features and no audio: the corpora's licences do not allow to pass them on."""
 
@@ -53,6 +53,9 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
     for run in runs:
         if not run.complete:
             raise RunFolderError(f"{run.path} is not a complete run folder")
+        if missing := [name for name in KEPT if not (run.path / name).is_file()]:
+            raise RunFolderError(f"{run.path} lacks {', '.join(missing)}")
+    for run in runs:
         for name in KEPT:
             with atomic_path(folder / run.path.name / name) as temporary:
                 shutil.copyfile(run.path / name, temporary)
@@ -70,8 +73,10 @@ def results_table(names: Sequence[str], metrics: Sequence[dict[str, Any]]) -> st
     notes = [
         "",
         "¹ flattering: speakers are shared between training and test. "
-        "² right labels; the report's own labels call all SAVEE clips surprise, which flatters it. "
-        "³ search for the best epoch stopped by hand, before the recipe's own end.",
+        "² not like for like: the report's labels call all SAVEE clips surprise, and its speakers "
+        "are shared, both of which flatter it. "
+        "³ search for the best epoch stopped by hand, before the recipe's own end. "
+        "⁴ other clips than the 12,162: no split of the protocol.",
     ]
     return "\n".join([*(f"| {line} |" for line in lines), *notes]) + "\n"
 
@@ -84,7 +89,9 @@ def _row(name: str, metrics: dict[str, Any]) -> list[str]:
     report = metrics.get("report")
     epochs = metrics["epochs"]
     return [
-        name + (" ¹" if metrics["speakers_shared"] else ""),
+        name
+        + (" ¹" if metrics["speakers_shared"] else "")
+        + ("" if metrics["standard_split"] else " ⁴"),
         f"{metrics['parameters']:,}",
         f"{epochs['trained']} (of {epochs['searched']} searched)"
         + (" ³" if epochs["search_stopped_by_hand"] else ""),
@@ -97,8 +104,9 @@ def _row(name: str, metrics: dict[str, Any]) -> list[str]:
 
 
 def _with_interval(metrics: dict[str, Any], name: str) -> str:
-    low, high = metrics[f"{name}_interval"]
-    return f"{metrics[name]:.3f} ({low:.3f}–{high:.3f})"
+    if (interval := metrics[f"{name}_interval"]) is None:
+        return f"{metrics[name]:.3f} (one speaker: no interval)"
+    return f"{metrics[name]:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
 
 
 def _difference(report: dict[str, Any]) -> str:

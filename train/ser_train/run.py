@@ -30,6 +30,16 @@ from ser_train.training import train
 from ser_train.weights import save_weights
 
 _CALIBRATION_CLIPS = 300
+_TRAINING_FIELDS = (
+    "architecture",
+    "spec",
+    "noisy_copies",
+    "learning_rate",
+    "batch_size",
+    "max_epochs",
+    "patience",
+    "retrain",
+)
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
 
 
@@ -52,7 +62,7 @@ class Run:
     backend: str
 
     def config(self) -> dict[str, Any]:
-        """Everything that the result depends on, and the versions it was made with."""
+        """What was asked for, on which clips, and the versions that began the training."""
         return {
             "version": VERSION,
             "experiment": self.recipe.experiment.to_dict(),
@@ -74,13 +84,19 @@ class Run:
         """
         if not self.folder.started:
             return
-        config, stored = self.config(), self.folder.config()
-        differing = [key for key in config if key != "versions" and stored.get(key) != config[key]]
+        config, stored = _what_trains(self.config()), _what_trains(self.folder.config())
+        differing = sorted(key for key in config if stored.get(key) != config[key])
         if differing:
             raise RunFolderError(
                 f"{self.folder.path} holds a run with another {', '.join(differing)}: "
                 "choose another --out, or start anew with --fresh"
             )
+
+
+def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without versions and wording, which may differ when a run goes on."""
+    experiment = {key: config["experiment"].get(key) for key in _TRAINING_FIELDS}
+    return {**config, "experiment": experiment, "versions": None}
 
 
 def run_folder_name(experiment: str, split_name: str, seed: int) -> str:
@@ -116,7 +132,8 @@ def complete_run(
     run.refuse_other_config()
     if folder.complete:
         return folder.read_json("metrics")
-    folder.write_json("config", run.config())
+    if not folder.started:
+        folder.write_json("config", run.config())
     folder.write_json("split", dataclasses.asdict(run.split) | {"hash": run.split.hash})
     data = load_data()
     folder.write_json("standardization", data.standardization.to_dict())

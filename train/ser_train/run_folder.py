@@ -5,7 +5,7 @@ split.json         clip ids of the three sets, and their hash
 checkpoint.npz     while training: weights, optimizer, history
 history.json       losses and accuracies of every epoch
 standardization.json
-model.weights.h5   Keras weights
+weights.npz        of the model
 predictions.csv    probabilities of every validation and test clip
 {calibration,validation,test}.npz   features (float32, not standardized), classes, ids
 confusion_matrix.png  learning_curves.png
@@ -36,6 +36,19 @@ from ser_runtime.labels import EMOTIONS
 from ser_runtime.standardization import Standardization
 
 VERSION = 1
+METRICS = {
+    "experiment",
+    "protocol",
+    "fold",
+    "seed",
+    "accuracy",
+    "macro_f1",
+    "epochs",
+    "temperature",
+    "confidence_threshold",
+    "split_hash",
+}
+"""What metrics.json has at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +84,7 @@ class RunFolder:
     @property
     def complete(self) -> bool:
         """Whether the training here came to its end."""
-        return (self.path / "metrics.json").exists()
+        return self.started and (self.path / "metrics.json").exists()
 
     def remove(self) -> None:
         """Delete the run that is here, if one is; any other folder is left alone.
@@ -80,7 +93,11 @@ class RunFolder:
             RunFolderError: If the folder holds something else than a run.
         """
         if self.started:
-            shutil.rmtree(self.path)
+            # Out of the way first: an interrupted removal must not look like a run.
+            aside = self.path.with_name(f".{self.path.name}.removed")
+            shutil.rmtree(aside, ignore_errors=True)
+            self.path.rename(aside)
+            shutil.rmtree(aside)
         elif self.path.exists() and any(self.path.iterdir()):
             raise RunFolderError(f"{self.path} holds no run: remove it yourself, or choose --out")
 
@@ -122,7 +139,39 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path} has run-folder version {config.get('version')}, not {VERSION}"
             )
+        experiment = config.get("experiment")
+        needed = {"id", "architecture", "spec"}
+        if not isinstance(experiment, dict) or not needed <= set(experiment):
+            raise RunFolderError(f"{self.path}/config.json is damaged: it has no experiment")
         return config
+
+    def metrics(self) -> dict[str, Any]:
+        """The figures of a complete run.
+
+        Raises:
+            RunFolderError: If they are missing or damaged.
+        """
+        metrics = self.read_json("metrics")
+        if missing := sorted(METRICS - set(metrics)):
+            raise RunFolderError(f"{self.path}/metrics.json is damaged: no {', '.join(missing)}")
+        return metrics
+
+    def read_predictions(self, name: str) -> dict[str, NDArray[np.float32]]:
+        """Probabilities of one set's clips by id, as predictions.csv has them (six digits).
+
+        Raises:
+            RunFolderError: If the file is missing or damaged.
+        """
+        path = self.path / "predictions.csv"
+        try:
+            with path.open(newline="", encoding="utf-8") as lines:
+                return {
+                    row["clip"]: np.array([row[emotion] for emotion in EMOTIONS], np.float32)
+                    for row in csv.DictReader(lines)
+                    if row["set"] == name
+                }
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(f"cannot read {path}: {error}") from error
 
     def spec(self) -> FeatureSpec:
         """The feature spec of the run.

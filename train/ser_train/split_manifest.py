@@ -57,6 +57,11 @@ def write_manifest(clips: Sequence[Clip], folder: Path) -> list[Path]:
     return paths
 
 
+def is_standard(split: Split) -> bool:
+    """Whether a split is the committed one: made from all 12,162 clips, and by the same draw."""
+    return split == committed_split(split.protocol, split.fold)
+
+
 def committed_split(protocol: str, fold: str | None = None) -> Split:
     """A split as it stands in the committed manifest.
 

@@ -2,7 +2,7 @@
 
 A training is a pure function of data, experiment and seed: the order of clips and the dropout of
 an epoch are drawn from (seed, phase, epoch), so that one resumed from the last checkpoint equals
-the unbroken one, on the same machine and backend, to the bit.
+the unbroken one to the bit, on the same machine with the same backend and number of threads.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def train(
             state = state.start_phase(RETRAIN)
             model = build_model(experiment, phase_seed[RETRAIN])
         started = time.perf_counter()
-        epoch = len(state.epochs(state.phase)) + 1
+        epoch = len(state.val_losses(state.phase)) + 1
         keys = (phase_seed[state.phase], epoch)
         metrics = _train_epoch(model, data.train, experiment.batch_size, keys, state, progress)
         metrics |= _validate(model, data.validation)
@@ -141,7 +141,7 @@ class _Batches(keras.utils.PyDataset):
 
 
 class _BatchCallback(keras.callbacks.Callback):
-    """Passes progress on, and stops at the first loss that is not a number."""
+    """Passes on the number of batches done and the running metrics."""
 
     def __init__(self, report: Callable[[int, dict[str, float]], None]) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ def _seed_dropout(model: keras.Model, keys: tuple[int, ...]) -> None:
 
 
 def _search_over(state: TrainingState, recipe: Recipe) -> bool:
-    epochs = len(state.epochs(SEARCH))
+    epochs = len(state.val_losses(SEARCH))
     waited = epochs - (state.best_epoch or 0)
     return epochs >= recipe.max_epochs or (epochs > 0 and waited >= recipe.experiment.patience)
 
@@ -205,4 +205,4 @@ def _search_over(state: TrainingState, recipe: Recipe) -> bool:
 def _finished(state: TrainingState, recipe: Recipe) -> bool:
     if state.phase == SEARCH:
         return _search_over(state, recipe) and not recipe.experiment.retrain
-    return len(state.epochs(RETRAIN)) >= (state.best_epoch or 0)
+    return len(state.val_losses(RETRAIN)) >= (state.best_epoch or 0)

@@ -10,6 +10,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from ser_runtime.samples import to_mono
+
 CORPORA: tuple[str, ...] = ("RAVDESS", "SAVEE", "TESS", "CREMA-D")
 
 
@@ -49,22 +51,20 @@ class Clip:
         return self.peak < 1e-4
 
 
-def read_clip(path: Path, sample_rate: int, max_samples: int | None = None) -> NDArray[np.float32]:
+def read_clip(path: Path, sample_rate: int) -> NDArray[np.float32]:
     """The samples of a clip as mono at a given rate.
 
     Args:
         path: Any file that libsndfile reads.
         sample_rate: Hz of the result; other rates are resampled (soxr, HQ).
-        max_samples: Stop after this many samples of the result.
 
     Returns:
-        float32 [samples] in [-1, 1]; channels are averaged, samples that are not finite are 0.
+        float32 [samples] in [-1, 1]; channels are averaged, impossible samples are 0, as in the
+        runtime.
 
     Raises:
         soundfile.LibsndfileError: If the file cannot be decoded.
     """
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    mono = np.nan_to_num(samples.mean(axis=1), nan=0.0, posinf=0.0, neginf=0.0)
-    if rate != sample_rate:
-        mono = soxr.resample(mono, rate, sample_rate, quality="HQ")
-    return mono[:max_samples]
+    mono, _ = to_mono(samples)
+    return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate, quality="HQ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -17,9 +18,13 @@ import soundfile
 
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import CorporaError
+from ser_runtime.errors import StorageError
+from ser_runtime.truncation import truncation
 from ser_train.corpora.clip import Clip
 from ser_train.corpora.naming import ClipName
 from ser_train.corpora.naming import parse_clip
+
+log = logging.getLogger(__name__)
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".opus", ".ogg", ".aif", ".aiff", ".mp3"}
 _MEMORY_VERSION = 1
@@ -123,7 +128,7 @@ def read_corpora(
             f" ({len(left_out)} other audio files there)"
         )
     clips, duplicates = _first_of_each(clips)
-    _remember(memory, clips)
+    _remember(memory, remembered, clips)
     return CorpusIndex(folder, tuple(sorted(clips)), tuple(sorted(left_out + duplicates)))
 
 
@@ -158,6 +163,8 @@ def _examine(path: Path, remembered: dict[str, dict[str, Any]]) -> dict[str, Any
         content = path.read_bytes()
     except OSError as error:
         return {"error": f"unreadable: {error.strerror}"}
+    if missing := truncation(path):
+        return {"error": f"truncated: {missing}"}
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 in remembered:
         return remembered[sha256]
@@ -184,13 +191,19 @@ def _recall(memory: Path | None) -> dict[str, dict[str, Any]]:
     try:
         stored = json.loads(memory.read_text(encoding="utf-8"))
         return stored["facts"] if stored["version"] == _MEMORY_VERSION else {}
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def _remember(memory: Path | None, clips: list[Clip]) -> None:
+def _remember(
+    memory: Path | None, remembered: dict[str, dict[str, Any]], clips: list[Clip]
+) -> None:
     if memory is None:
         return
     names = ("sha256", "sample_rate", "channels", "seconds", "peak", "audio_hash")
     facts = {clip.sha256: {name: getattr(clip, name) for name in names} for clip in clips}
-    write_text(memory, json.dumps({"version": _MEMORY_VERSION, "facts": facts}))
+    content = {"version": _MEMORY_VERSION, "facts": remembered | facts}
+    try:
+        write_text(memory, json.dumps(content))
+    except StorageError as error:
+        log.warning("the clips will be decoded again next time: %s", error)

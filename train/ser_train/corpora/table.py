@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ser_runtime.labels import EMOTIONS
 from ser_train.corpora.clip import CORPORA
@@ -30,10 +31,10 @@ def show_corpora(index: CorpusIndex, console: Console | None = None) -> None:
         index: What was found.
         console: Where to; default stdout.
     """
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, markup=False)
     counts = class_counts(index)
     table = Table(
-        title=f"{len(index.clips)} clips in {index.folder}", box=None, padding=(0, 1, 0, 0)
+        title=Text(f"{len(index.clips)} clips in {index.folder}"), box=None, padding=(0, 1, 0, 0)
     )
     table.add_column("corpus")
     for name in (*EMOTIONS, "clips", "speakers", "hours"):

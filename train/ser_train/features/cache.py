@@ -14,17 +14,25 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
+from ser_runtime.atomic_file import place_errors
 from ser_runtime.atomic_file import storage_errors
+from ser_runtime.errors import CorporaError
+from ser_runtime.errors import TrainingError
 from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.features import compute_features
 from ser_runtime.features import fit_window
@@ -93,7 +101,8 @@ def cached_features(
         "noisy_copies": noisy_copies,
         "noise_seed": noise_seed if noisy_copies else None,
     }
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    name = f"{spec.hash}-{digest[:12]}"
     entry = folder / "features" / name
     ids = tuple(clip.id for clip in index.clips)
     shape = (len(ids), 1 + noisy_copies, *spec.shape)
@@ -103,17 +112,27 @@ def cached_features(
             return ClipFeatures(ids, np.load(entry / "values.npy", mmap_mode="r"))
         log.warning("feature cache %s is damaged (%s): computing it again", entry, fault)
         shutil.rmtree(entry)
-    with storage_errors(entry):
+    with place_errors(entry):
         entry.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=entry.parent))
+    with storage_errors(entry):
         try:
             _compute(made / "values.npy", index.clips, spec, shape, noise_seed, progress, workers)
             checksum = _checksum(made / "values.npy")
             (made / "key.json").write_text(json.dumps({**key, "checksum": checksum}, indent=1))
-            made.replace(entry)
+            _put(made, entry, shape)
         finally:
             shutil.rmtree(made, ignore_errors=True)
     return ClipFeatures(ids, np.load(entry / "values.npy", mmap_mode="r"))
+
+
+def _put(made: Path, entry: Path, shape: tuple[int, ...]) -> None:
+    """Move a new entry into its place, unless another process was faster."""
+    try:
+        made.replace(entry)
+    except OSError:
+        if _fault(entry, shape) is not None:
+            raise
 
 
 def _compute(
@@ -132,22 +151,37 @@ def _compute(
     # "spawn": a forked child of a process with TensorFlow's threads can hang.
     context = multiprocessing.get_context("spawn")
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    # Ctrl-C reaches every process of the terminal: only this one shall answer.
-    pool = ProcessPoolExecutor(
-        workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-    )
-    with path.open("wb") as file, pool:
+    with path.open("wb") as file, ProcessPoolExecutor(workers, context) as pool:
         np.lib.format.write_array_header_1_0(file, header)
         try:
             done = 0
-            for block in pool.map(_features_of, tasks):
+            with _interrupts_ignored():
+                blocks = pool.map(_features_of, tasks)
+            for block in blocks:
                 file.write(block.astype("<f4", copy=False).tobytes())
                 done += len(block)
                 if progress:
                     progress(done, len(clips))
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "a process that computed features was killed: is there enough memory?"
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal: workers that start in here leave it to us."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _features_of(task: tuple[Sequence[Clip], FeatureSpec, int, int]) -> NDArray[np.float32]:
@@ -155,7 +189,10 @@ def _features_of(task: tuple[Sequence[Clip], FeatureSpec, int, int]) -> NDArray[
     clips, spec, copies, noise_seed = task
     block = np.empty((len(clips), copies, *spec.shape), np.float32)
     for row, clip in zip(block, clips, strict=True):
-        audio = read_clip(clip.path, spec.sample_rate, spec.window_samples)
+        try:
+            audio = read_clip(clip.path, spec.sample_rate)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise CorporaError(f"cannot read {clip.path} any more: {error}") from error
         window = fit_window(audio, spec.window_samples)
         row[0] = compute_features(window, spec)
         for copy in range(1, copies):
@@ -169,8 +206,10 @@ def _fault(entry: Path, shape: tuple[int, ...]) -> str | None:
     try:
         key = json.loads((entry / "key.json").read_text())
         values = np.load(entry / "values.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         return str(error)
+    if not isinstance(key, dict):
+        return "its key.json holds no mapping"
     if values.shape != shape:
         return f"shape {values.shape} instead of {shape}"
     if key.get("checksum") != _checksum(entry / "values.npy"):

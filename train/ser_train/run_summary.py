@@ -35,8 +35,9 @@ def show_results(metrics: dict[str, Any], console: Console | None = None) -> Non
         table.add_row(emotion, *(cell for cells in zip(*rows, strict=True) for cell in cells))
     console.print(table)
     for name in ("accuracy", "unweighted_accuracy", "macro_f1"):
-        low, high = metrics[f"{name}_interval"]
-        line = f"{name.replace('_', ' ')}: {metrics[name]:.3f} (95 %: {low:.3f} to {high:.3f})"
+        line = f"{name.replace('_', ' ')}: {metrics[name]:.3f}"
+        if interval := metrics[f"{name}_interval"]:
+            line += f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})"
         if "report" in metrics and name in metrics["report"]:
             line += f"; report {metrics['report'][name]:.2f}"
         console.print(line, highlight=False)
@@ -48,20 +49,31 @@ def show_results(metrics: dict[str, Any], console: Console | None = None) -> Non
             f"(95 %: {low:+.3f} to {high:+.3f}; {chance} chance)",
             highlight=False,
         )
-        if not report["like_for_like"]:
-            console.print(
-                "not like for like: the report labelled all SAVEE clips surprise, which "
-                "flatters it (--protocol report-labels compares alike)",
-                style="yellow",
-                soft_wrap=True,
-            )
+    for warning in _warnings(metrics):
+        console.print(warning, style="yellow", soft_wrap=True, highlight=False)
+
+
+def _warnings(metrics: dict[str, Any]) -> list[str]:
+    """What must be known to read the figures."""
+    warnings = []
+    if not metrics["standard_split"]:
+        warnings.append("other clips than the corpora's 12,162: compare with no other figure")
     if metrics["speakers_shared"]:
-        console.print(
+        warnings.append(
             "flattering: the same speakers are in training and test "
-            "(--protocol speaker-independent gives the number to believe)",
-            style="yellow",
-            soft_wrap=True,
+            "(--protocol speaker-independent gives the number to believe)"
         )
+        if "report" in metrics and not metrics["report"]["like_for_like"]:
+            warnings.append(
+                "not like for like: the report labelled all SAVEE clips surprise, which "
+                "flatters it (--protocol report-labels compares alike)"
+            )
+    elif "report" in metrics:
+        warnings.append(
+            "not like for like: the report tested speakers that it had trained on, which "
+            "flatters it, and other clips"
+        )
+    return warnings
 
 
 def _class_row(figures: dict[str, float]) -> list[str]:
