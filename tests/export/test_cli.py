@@ -86,7 +86,7 @@ def test_a_configuration_without_an_experiment_ends_with_9(
 def test_a_folder_that_cannot_be_written_ends_with_8(ser_export: Command, tiny_run: Path) -> None:
     done = ser_export("--model", tiny_run, "--out", "/sys/exports")
     assert done.returncode == 8
-    assert "cannot write /sys/exports/cnn.onnx" in done.stderr
+    assert "cannot write /sys/exports/" in done.stderr
 
 
 def test_a_full_disk_ends_with_8_and_leaves_nothing(

@@ -142,7 +142,7 @@ def test_a_graph_that_was_tampered_with_does_not_verify(export: ModuleType, run:
     largest.CopyFrom(onnx.numpy_helper.from_array(weights + np.float32(0.05), largest.name))
     original = model.predict(inputs, verbose=0)
     with pytest.raises(VerificationError, match="nothing published"):
-        export.compare(test.classes, original, export._run_graph(graph, inputs)).require()
+        export.compare(test.classes, original, original, export._run_graph(graph, inputs)).require()
 
 
 def test_a_file_that_the_runtime_computes_otherwise_is_refused(

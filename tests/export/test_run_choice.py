@@ -69,5 +69,5 @@ def test_an_experiment_without_runs_says_how_to_train_one(tmp_path: Path) -> Non
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no experiment 'cnm'; did you mean .*cnn"):
+    with pytest.raises(UsageError, match=r"no experiment or command 'cnm'; did you mean .*cnn"):
         choose_run("cnm", tmp_path)

@@ -23,8 +23,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(scope="module")
-def train_cnn(tiny_corpora: Path, cache: Path) -> list[object]:
-    """The arguments of `tiny_run`, but for `--out`."""
+def train_cnn(tiny_corpora: Path, cache: Path, tiny_run: Path) -> list[object]:
+    """The arguments of `tiny_run`, but for `--out`; it has filled the cache."""
     return [
         "cnn", "--corpora", tiny_corpora, "--cache", cache, "--max-epochs", 3, "--threads", 1,
     ]  # fmt: skip
@@ -94,8 +94,8 @@ def corpora_of_all_speakers(tiny_corpora: Path, tmp_path_factory: pytest.TempPat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cnm", "--corpora", "x"], "no experiment 'cnm'; did you mean cnn?"),
-        (["zzzz"], "no experiment 'zzzz'; known: cnn"),
+        (["cnm", "--corpora", "x"], "no experiment or command 'cnm'; did you mean cnn?"),
+        (["zzzz"], "no experiment or command 'zzzz'; known: cnn"),
         (["cnn", "--corpora", "x", "--fold", "1"], "--fold belongs to --protocol"),
     ],
 )
@@ -323,12 +323,17 @@ def test_ctrl_c_in_a_training_ends_with_130_and_no_traceback(
     assert not left_behind(runs)
 
 
+@pytest.mark.parametrize("written", [0, 1_000_000], ids=["workers start", "workers compute"])
 def test_ctrl_c_while_features_are_computed_ends_with_130_and_leaves_nothing(
-    train_cnn: list[object], tmp_path: Path
+    train_cnn: list[object], tmp_path: Path, written: int
 ) -> None:
     features = tmp_path / "features"
     with started([*train_cnn, "--cache", tmp_path, "--out", tmp_path / "runs"]) as training:
-        training.wait_until(lambda: list(features.glob(".*/values.npy")))
+        training.wait_until(
+            lambda: [
+                path for path in features.glob(".*/values.npy") if path.stat().st_size >= written
+            ]
+        )
         code, heard = training.end(signal.SIGINT)
     assert code == 130
     assert "Traceback" not in heard

@@ -37,11 +37,6 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     )
 
 
-def test_max_samples_counts_samples_of_the_result(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", voice("sad", 1, rate=48_000), 48_000)
-    assert len(read_clip(tmp_path / "a.wav", 16_000, max_samples=4_000)) == 4_000
-
-
 @pytest.mark.parametrize("rate", [16_000, 48_000])
 def test_samples_that_are_not_finite_count_as_zero(tmp_path: Path, rate: int) -> None:
     audio = np.zeros(rate, np.float32)

@@ -41,9 +41,9 @@ def evaluated(
 
     def run(protocol: str = "report", max_epochs: int = 100, retrain: bool = True) -> Any:
         experiment = dataclasses.replace(small_experiment, retrain=retrain)
-        data = dataclasses.replace(
-            small_data, split=dataclasses.replace(small_data.split, protocol=protocol)
-        )
+        fold = "1" if protocol == "speaker-independent" else None
+        split = dataclasses.replace(small_data.split, protocol=protocol, fold=fold)
+        data = dataclasses.replace(small_data, split=split)
         history = {"search": HISTORY} | ({"retrain": HISTORY} if retrain else {})
         state = TrainingState("search", history, best_epoch=2)
         return evaluate(training.Recipe(experiment, 7, max_epochs), index, data, model, state)

@@ -50,7 +50,7 @@ def test_a_row_survives_json(experiment: Experiment) -> None:
 
 @pytest.mark.parametrize("name", ["cnm", "cnn1", "cn"])
 def test_a_typo_is_answered_with_the_nearest_name(name: str) -> None:
-    with pytest.raises(UsageError, match=f"no experiment '{name}'; did you mean .*cnn"):
+    with pytest.raises(UsageError, match=f"no experiment or command '{name}'; did you mean .*cnn"):
         find_experiment(name)
 
 

@@ -27,12 +27,7 @@ def printed(name: str) -> ReportTable:
 
 def test_the_single_cnn_has_its_printed_figures() -> None:
     table = printed("cnn")
-    assert (table.section, table.accuracy, table.support, table.macro_f1) == (
-        "4.3",
-        0.67,
-        1217,
-        0.68,
-    )
+    assert (table.accuracy, table.support, table.macro_f1) == (0.67, 1217, 0.68)
 
 
 @pytest.mark.parametrize("name", PRINTED)

@@ -20,7 +20,8 @@ from ser_train.run_folder import RunFolder
 from ser_train.run_folder import StoredSet
 
 SPEC = FeatureSpec(window_samples=4_096, n_mels=8)
-CONFIG = {"version": VERSION, "experiment": {"id": "cnn", "spec": SPEC.to_dict()}}
+EXPERIMENT = {"id": "cnn", "architecture": "cnn", "spec": SPEC.to_dict()}
+CONFIG = {"version": VERSION, "experiment": EXPERIMENT}
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_another_version_is_refused(run: RunFolder, version: object) -> None:
 
 @pytest.mark.parametrize(
     "experiment",
-    [{}, None, {"spec": {}}, {"spec": {**SPEC.to_dict(), "hop": -1}}, {"spec": [1]}],
+    [{}, None, *({**EXPERIMENT, "spec": spec} for spec in ({}, SPEC.to_dict() | {"hop": -1}, [1]))],
 )
 def test_a_spec_that_cannot_be_computed_is_refused(run: RunFolder, experiment: object) -> None:
     run.write_json("config", CONFIG | {"experiment": experiment})
@@ -173,3 +174,39 @@ def test_a_file_that_cannot_be_written_is_a_storage_error() -> None:
 
 def test_metrics_are_plain_json(run: RunFolder) -> None:
     assert json.loads((run.path / "metrics.json").read_text()) == {"accuracy": 0.5}
+
+
+def test_predictions_come_back_by_clip(run: RunFolder) -> None:
+    probabilities = np.full((2, 7), 1 / 7, np.float32)
+    run.write_predictions(
+        [
+            ("validation", ["a"], np.array([0]), probabilities[:1]),
+            ("test", ["b", "c"], np.array([0, 1]), probabilities),
+        ]
+    )
+    stored = run.read_predictions("test")
+    assert list(stored) == ["b", "c"]
+    np.testing.assert_allclose(stored["c"], probabilities[1], atol=1e-6)
+
+
+def test_missing_predictions_are_named(run: RunFolder) -> None:
+    with pytest.raises(RunFolderError, match=r"predictions\.csv"):
+        run.read_predictions("test")
+
+
+@pytest.mark.parametrize("content", ["", "set,clip\n", "set,clip,angry\ntest,a,much\n", "\x00"])
+def test_damaged_predictions_are_named(run: RunFolder, content: str) -> None:
+    (run.path / "predictions.csv").write_text(f"{content}test,a\n")
+    with pytest.raises(RunFolderError, match=r"predictions\.csv"):
+        run.read_predictions("test")
+
+
+@pytest.mark.parametrize("lost", ["accuracy", "temperature", "epochs"])
+def test_metrics_without_a_figure_are_refused_by_its_name(
+    run: RunFolder, tiny_run: Path, lost: str
+) -> None:
+    metrics = RunFolder(tiny_run).metrics()
+    del metrics[lost]
+    run.write_json("metrics", metrics)
+    with pytest.raises(RunFolderError, match=rf"metrics\.json is damaged: no {lost}"):
+        run.metrics()

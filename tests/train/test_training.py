@@ -171,19 +171,19 @@ def test_retraining_takes_the_best_number_of_epochs(
     unbroken: tuple[list[np.ndarray], TrainingState],
 ) -> None:
     _, state = unbroken
-    assert len(state.epochs("retrain")) == state.best_epoch
+    assert len(state.val_losses("retrain")) == state.best_epoch
 
 
 def test_the_best_epoch_has_the_lowest_validation_loss(
     unbroken: tuple[list[np.ndarray], TrainingState],
 ) -> None:
     _, state = unbroken
-    assert state.best_epoch == 1 + int(np.argmin(state.epochs("search")))
+    assert state.best_epoch == 1 + int(np.argmin(state.val_losses("search")))
 
 
 def test_the_search_ends_when_patience_does(searched: tuple[Any, TrainingState]) -> None:
     _, state = searched
-    assert len(state.epochs("search")) == state.best_epoch + 2
+    assert len(state.val_losses("search")) == state.best_epoch + 2
 
 
 def test_without_retraining_the_weights_of_the_best_epoch_are_kept(
@@ -193,7 +193,7 @@ def test_without_retraining_the_weights_of_the_best_epoch_are_kept(
     probabilities = training.predict(model, small_data.validation)
     right = probabilities[np.arange(28), small_data.validation.classes]
     loss = -np.log(np.maximum(right, 1e-7)).mean()
-    assert loss == pytest.approx(min(state.epochs("search")), rel=1e-4)
+    assert loss == pytest.approx(min(state.val_losses("search")), rel=1e-4)
 
 
 def test_without_retraining_there_is_one_phase(searched: tuple[Any, TrainingState]) -> None:

@@ -104,7 +104,7 @@ def load_checkpoint(path: Path, model: keras.Model) -> TrainingState:
             facts["best_epoch"],
             _numbered(arrays, "best") or None,
         )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise RunFolderError(
             f"the checkpoint {path} is damaged or of another model ({error}): "
             "remove it, or start anew with --fresh"

@@ -144,7 +144,9 @@ def confidence_threshold(classes: NDArray[np.int64], probabilities: NDArray[np.f
     order = np.argsort(-confidence, kind="stable")
     right = (probabilities.argmax(axis=1) == classes)[order]
     precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-    enough = np.flatnonzero(precision >= _TARGET_PRECISION)
+    # Clips of equal confidence pass together.
+    last_of_equals = np.append(np.diff(confidence[order]) < 0, True)
+    enough = np.flatnonzero((precision >= _TARGET_PRECISION) & last_of_equals)
     return float(confidence[order][enough[-1]]) if len(enough) else NEVER
 
 

@@ -223,7 +223,7 @@ class RunFolder:
                 )
         except FileNotFoundError as error:
             raise RunFolderError(f"{self.path} lacks {path.name}: the run is incomplete") from error
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise RunFolderError(f"{path} is damaged: {error}") from error
         if stored.features.shape != (len(stored.ids), *self.spec().shape):
             raise RunFolderError(f"{path} holds {stored.features.shape}, not this run's features")

@@ -59,7 +59,10 @@ def write_manifest(clips: Sequence[Clip], folder: Path) -> list[Path]:
 
 def is_standard(split: Split) -> bool:
     """Whether a split is the committed one: made from all 12,162 clips, and by the same draw."""
-    return split == committed_split(split.protocol, split.fold)
+    try:
+        return split == committed_split(split.protocol, split.fold)
+    except KeyError:
+        return False
 
 
 def committed_split(protocol: str, fold: str | None = None) -> Split:

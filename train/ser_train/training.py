@@ -104,6 +104,8 @@ def train(
         keys = (phase_seed[state.phase], epoch)
         metrics = _train_epoch(model, data.train, experiment.batch_size, keys, state, progress)
         metrics |= _validate(model, data.validation)
+        if not np.isfinite(metrics["val_loss"]):
+            raise TrainingError(_not_a_number(f"after epoch {epoch}", state.phase))
         metrics["seconds"] = time.perf_counter() - started
         state = state.after_epoch(metrics, None if experiment.retrain else model.get_weights())
         save_checkpoint(checkpoint, model, state)
@@ -164,10 +166,7 @@ def _train_epoch(
 
     def report(done: int, logs: dict[str, float]) -> None:
         if not np.isfinite(logs["loss"]):
-            raise TrainingError(
-                f"the loss is not a number at batch {done} of epoch {epoch} ({state.phase}): "
-                "nothing of this epoch is kept; a lower learning rate may help"
-            )
+            raise TrainingError(_not_a_number(f"at batch {done} of epoch {epoch}", state.phase))
         if progress:
             progress(state.phase, epoch, done, len(batches), logs)
 
@@ -176,6 +175,13 @@ def _train_epoch(
         batches, epochs=1, shuffle=False, verbose=0, callbacks=[_BatchCallback(report)]
     )
     return {name: float(history.history[name][0]) for name in ("loss", "accuracy")}
+
+
+def _not_a_number(where: str, phase: str) -> str:
+    return (
+        f"the loss is not a number {where} ({phase}): nothing of this epoch is kept; "
+        "a lower learning rate may help"
+    )
 
 
 def _validate(model: keras.Model, samples: Samples) -> dict[str, float]:

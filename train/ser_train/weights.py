@@ -41,7 +41,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = [stored[name] for name in sorted(stored.files)]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise RunFolderError(f"cannot read the weights {path}: {error}") from error
     shapes = [array.shape for array in arrays]
     wanted = [tuple(variable.shape) for variable in model.weights]

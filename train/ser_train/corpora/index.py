@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".opus", ".ogg", ".aif", ".aiff", ".mp3"}
 _MEMORY_VERSION = 1
+_FACTS = {"sha256", "sample_rate", "channels", "seconds", "peak", "audio_hash"}
 
 Progress = Callable[[int, int], None]
 
@@ -190,8 +191,10 @@ def _recall(memory: Path | None) -> dict[str, dict[str, Any]]:
         return {}
     try:
         stored = json.loads(memory.read_text(encoding="utf-8"))
-        return stored["facts"] if stored["version"] == _MEMORY_VERSION else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        if stored["version"] != _MEMORY_VERSION:
+            return {}
+        return {key: fact for key, fact in stored["facts"].items() if set(fact) == _FACTS}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
@@ -200,8 +203,7 @@ def _remember(
 ) -> None:
     if memory is None:
         return
-    names = ("sha256", "sample_rate", "channels", "seconds", "peak", "audio_hash")
-    facts = {clip.sha256: {name: getattr(clip, name) for name in names} for clip in clips}
+    facts = {clip.sha256: {name: getattr(clip, name) for name in _FACTS} for clip in clips}
     content = {"version": _MEMORY_VERSION, "facts": remembered | facts}
     try:
         write_text(memory, json.dumps(content))

@@ -31,7 +31,7 @@ def show_corpora(index: CorpusIndex, console: Console | None = None) -> None:
         index: What was found.
         console: Where to; default stdout.
     """
-    console = console or Console(highlight=False, markup=False)
+    console = console or Console(highlight=False)
     counts = class_counts(index)
     table = Table(
         title=Text(f"{len(index.clips)} clips in {index.folder}"), box=None, padding=(0, 1, 0, 0)
@@ -101,6 +101,6 @@ def _show_odd(index: CorpusIndex, console: Console) -> None:
     for reason, paths in sorted(reasons.items()):
         more = f" and {len(paths) - _FILES_SHOWN} more" if len(paths) > _FILES_SHOWN else ""
         console.print(f"left out, {reason}: {len(paths)}", style="yellow")
-        console.print(f"  {', '.join(paths[:_FILES_SHOWN])}{more}")
+        console.print(f"  {', '.join(paths[:_FILES_SHOWN])}{more}", markup=False)
     if not index.left_out:
         console.print("left out: nothing")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ser_train.results_table import show_results
 from ser_train.run_folder import RunFolder
+from ser_train.run_summary import show_results
 
 
 @pytest.fixture(scope="module")
