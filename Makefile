@@ -1,7 +1,7 @@
 # The two commands of the README: `make listen` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
-# Installed before anything that could ask for another build of it.
+# Installed first, so that no other package asks for another build of it.
 TORCH ?= torch==2.13.0
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
@@ -24,7 +24,7 @@ $(VENV)/runtime.installed: pyproject.toml
 
 $(VENV)/all.installed: pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) "$(TORCH)"
+	$(PIP) $(TORCH)
 	$(PIP) --editable ".[all]"
 	touch $@ $(VENV)/runtime.installed
 

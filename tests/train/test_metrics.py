@@ -169,17 +169,23 @@ def test_the_threshold_is_the_least_confidence_that_does() -> None:
     assert confidence_threshold(np.array([0, 0, 0, 0, 1]), probabilities) == pytest.approx(0.6)
 
 
-def test_without_a_confidence_that_does_the_threshold_is_one() -> None:
-    assert confidence_threshold(np.array([1, 1]), sure([0, 0])) == 1.0
+def test_without_a_confidence_that_does_no_confidence_reaches_the_threshold() -> None:
+    assert confidence_threshold(np.array([1, 1]), sure([0, 0], 1.0)) > 1.0
 
 
 def test_difference_from_the_report_by_hand() -> None:
-    result = difference_from_report(0.6, 100, 0.5, 400)
+    result = difference_from_report(0.6, None, 100, 0.5, 400)
     margin = 1.959964 * math.sqrt(0.6 * 0.4 / 100 + 0.5 * 0.5 / 400)
     assert result["difference"] == pytest.approx(0.1)
     assert result["interval"] == pytest.approx([0.1 - margin, 0.1 + margin])
     assert result["within_chance"] is True
 
 
+def test_difference_from_the_report_takes_a_measured_interval() -> None:
+    result = difference_from_report(0.6, [0.5, 0.7], 100, 0.5, 400)
+    margin = math.hypot(0.1, 1.959964 * math.sqrt(0.5 * 0.5 / 400))
+    assert result["interval"] == pytest.approx([0.1 - margin, 0.1 + margin])
+
+
 def test_a_difference_beyond_chance_is_called_so() -> None:
-    assert difference_from_report(0.6, 10_000, 0.5, 10_000)["within_chance"] is False
+    assert difference_from_report(0.6, None, 10_000, 0.5, 10_000)["within_chance"] is False
