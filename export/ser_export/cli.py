@@ -88,4 +88,4 @@ def _show(exported: Exported) -> None:
             f"(95 %: {low:+.3f} to {high:+.3f}; {alike})",
             soft_wrap=True,
         )
-    console.print(f"published: {exported.path}")
+    console.print(f"published: {exported.path}", soft_wrap=True)

@@ -9,6 +9,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from ser_export.canonical_graph import make_canonical
 from ser_runtime.model_metadata import ModelMetadata
 
 OPSET = 17
@@ -22,7 +23,8 @@ def convert_to_onnx(model: keras.Model) -> onnx.ModelProto:
         model: Takes float32 [batch, coefficients, frames], standardized.
 
     Returns:
-        A graph with the input `features` and the output `probabilities`.
+        A graph with the input `features` and the output `probabilities`; the same weights give
+        the same bytes.
     """
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name=_INPUT)]
@@ -32,6 +34,7 @@ def convert_to_onnx(model: keras.Model) -> onnx.ModelProto:
     graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    make_canonical(graph)
     return graph
 
 

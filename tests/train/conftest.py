@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import os
-import site
 import subprocess
-import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -135,29 +132,5 @@ def ser_train(tensorflow: None, capsys: pytest.CaptureFixture[str]) -> Command:
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         return subprocess.CompletedProcess(arguments, ended.value.code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def run_without(tmp_path: Path) -> Command:
-    """Runs `python -m module` where a package is truly absent: the others are linked to."""
-
-    def run(package: str, module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        installed = tmp_path / "installed"
-        installed.mkdir()
-        for folder in site.getsitepackages():
-            for entry in Path(folder).iterdir():
-                if entry.name.split("-")[0].split(".")[0] != package:
-                    (installed / entry.name).symlink_to(entry)
-        rooms = [str(ROOT / room) for room in ("runtime", "train", "export")]
-        # -S: without the environment's own site-packages.
-        return subprocess.run(
-            [sys.executable, "-S", "-m", module, *map(str, arguments)],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([*rooms, str(installed)])},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
 
     return run

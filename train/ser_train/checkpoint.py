@@ -90,7 +90,7 @@ def load_checkpoint(path: Path, model: keras.Model) -> TrainingState:
         RunFolderError: If the file is damaged or of another model.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = dict(stored)
         facts: dict[str, Any] = json.loads(str(arrays["state"]))
         model.set_weights(_numbered(arrays, "weight"))

@@ -217,7 +217,7 @@ class RunFolder:
         """
         path = self.path / f"{name}.npz"
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 stored = StoredSet(
                     tuple(arrays["ids"].tolist()), arrays["classes"], arrays["features"]
                 )
@@ -225,8 +225,10 @@ class RunFolder:
             raise RunFolderError(f"{self.path} lacks {path.name}: the run is incomplete") from error
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise RunFolderError(f"{path} is damaged: {error}") from error
-        if stored.features.shape != (len(stored.ids), *self.spec().shape):
-            raise RunFolderError(f"{path} holds {stored.features.shape}, not this run's features")
+        count = len(stored.ids)
+        shapes = (stored.classes.shape, stored.features.shape)
+        if shapes != ((count,), (count, *self.spec().shape)):
+            raise RunFolderError(f"{path} holds {shapes[1]}, not this run's features")
         return stored
 
     def write_predictions(

@@ -24,6 +24,7 @@ from ser_train.checkpoint import save_checkpoint
 from ser_train.dataset import Dataset
 from ser_train.dataset import Samples
 from ser_train.experiments import Experiment
+from ser_train.interrupts import interrupts_held
 
 SEARCH, RETRAIN = "search", "retrain"
 _EVALUATION_BATCH = 256
@@ -169,11 +170,13 @@ def _train_epoch(
             raise TrainingError(_not_a_number(f"at batch {done} of epoch {epoch}", state.phase))
         if progress:
             progress(state.phase, epoch, done, len(batches), logs)
+        allow_interrupt()
 
     _seed_dropout(model, keys)
-    history = model.fit(
-        batches, epochs=1, shuffle=False, verbose=0, callbacks=[_BatchCallback(report)]
-    )
+    with interrupts_held() as allow_interrupt:
+        history = model.fit(
+            batches, epochs=1, shuffle=False, verbose=0, callbacks=[_BatchCallback(report)]
+        )
     return {name: float(history.history[name][0]) for name in ("loss", "accuracy")}
 
 

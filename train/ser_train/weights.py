@@ -39,7 +39,7 @@ def load_weights(path: Path, model: keras.Model) -> None:
         RunFolderError: If the file is missing, damaged, or of another architecture.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = [stored[name] for name in sorted(stored.files)]
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise RunFolderError(f"cannot read the weights {path}: {error}") from error

@@ -12,16 +12,12 @@ import logging
 import multiprocessing
 import os
 import shutil
-import signal
 import tempfile
-import threading
 import zlib
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +37,7 @@ from ser_train.corpora import CorpusIndex
 from ser_train.corpora.clip import read_clip
 from ser_train.features.awgn import add_noise
 from ser_train.features.awgn import noise_generator
+from ser_train.interrupts import interrupts_blocked
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +152,7 @@ def _compute(
         np.lib.format.write_array_header_1_0(file, header)
         try:
             done = 0
-            with _interrupts_ignored():
+            with interrupts_blocked():
                 blocks = pool.map(_features_of, tasks)
             for block in blocks:
                 file.write(block.astype("<f4", copy=False).tobytes())
@@ -169,19 +166,6 @@ def _compute(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal: workers that start in here leave it to us."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _features_of(task: tuple[Sequence[Clip], FeatureSpec, int, int]) -> NDArray[np.float32]:
