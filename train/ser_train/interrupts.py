@@ -1,4 +1,4 @@
-"""Ctrl-C at the right moment: inside a framework, or a starting process, it surfaces as anything."""
+"""Ctrl-C at the right moment: inside a framework, or a starting process, it can do harm."""
 
 from __future__ import annotations
 
@@ -47,15 +47,18 @@ def interrupts_held() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal: workers that start in here leave it to us.
+    """Hold Ctrl-C back, and start processes that never get it: it reaches all of a terminal.
 
-    They inherit the blocked signal; here it is delivered at the end of the block.
+    Raises:
+        KeyboardInterrupt: At the end of the block, if there was one.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with interrupts_held():
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            yield
+            return
+        # A new process inherits the mask. Here it is not enough: another thread may get the signal.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
