@@ -44,14 +44,14 @@ def plot_confusion(confusion: Sequence[Sequence[int]], title: str, path: Path) -
     """A confusion matrix: counts, coloured by the share of each row."""
     matrix = np.asarray(confusion)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure = _figure(6.2, 5.4)
+    figure = _figure(6.8, 5.6)
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(EMOTIONS))
     axes.set_xticks(ticks, EMOTIONS, rotation=40, ha="right")
     axes.set_yticks(ticks, EMOTIONS)
     axes.set_xlabel("recognized")
-    axes.set_ylabel("right")
+    axes.set_ylabel("labelled")
     axes.set_title(title, fontsize=10)
     for row in ticks:
         for column in ticks:
