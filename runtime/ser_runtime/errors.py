@@ -117,8 +117,11 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
             raise
         where = f" ({error.filename})" if error.filename else ""
         code = _fail(f"cannot write: {error.strerror}{where}", StorageError.exit_code)
-    if code == CLOSED_OUTPUT_EXIT_CODE:
-        # The reader is gone: without this, Python would complain while it flushes at exit.
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        # Nothing more can be written there: Python would complain while it flushes at exit.
         sys.stdout = None  # type: ignore[assignment]
     sys.exit(code)
 
