@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ser_runtime.errors import MicrophoneError
 
-# Small blocks at low latency cost forty times the inference, and lose samples.
+# Small blocks at low latency cost more than the inference, and lose samples.
 _BLOCK_SECONDS = 0.1
 _RING_SECONDS = 4.0
 _SILENT_DEVICE_SECONDS = 5.0

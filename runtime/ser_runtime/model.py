@@ -145,7 +145,7 @@ def _read(source: str | Path) -> tuple[bytes, str]:
 
 def _session_options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    # A small model is fastest on one thread; idle threads that spin cost 80 times the inference.
+    # A small model is fastest on one thread; idle threads that spin would cost more than it does.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -14,12 +14,12 @@ from ser_runtime.errors import AudioError
 from ser_runtime.errors import UsageError
 from ser_runtime.samples import HIGHEST_RATE
 from ser_runtime.samples import LOWEST_RATE
+from ser_runtime.samples import MOST_CHANNELS
 from ser_runtime.truncation import UNKNOWN_LENGTH
 
 SAMPLE_TYPES = {"s16le": np.dtype("<i2"), "s32le": np.dtype("<i4"), "f32le": np.dtype("<f4")}
 _BLOCK_SECONDS = 0.1
 _LARGEST_CHUNK = 1 << 20
-_MOST_CHANNELS = 64
 _COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF", b"RF64": "RF64"}
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
@@ -44,8 +44,8 @@ class PcmFormat:
         Raises:
             UsageError: Naming the field and its value.
         """
-        if not 1 <= self.channels <= _MOST_CHANNELS:
-            raise UsageError(f"channels must be 1 to {_MOST_CHANNELS}, not {self.channels}")
+        if not 1 <= self.channels <= MOST_CHANNELS:
+            raise UsageError(f"channels must be 1 to {MOST_CHANNELS}, not {self.channels}")
         if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE:
             raise UsageError(
                 f"the sample rate must be {LOWEST_RATE} to {HIGHEST_RATE} Hz, "

@@ -13,7 +13,7 @@ from ser_runtime.errors import AudioError
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 LARGEST_SAMPLE = 1e4
 """80 dB above full scale: what exceeds it is no sound, and its power would overflow."""
-_MOST_CHANNELS = 64
+MOST_CHANNELS = 64
 _FULL_SCALE = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
 
 
@@ -31,7 +31,7 @@ def to_mono(samples: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
         AudioError: If type or shape is none of these.
     """
     if samples.ndim not in (1, 2) or (
-        samples.ndim == 2 and not 1 <= samples.shape[1] <= _MOST_CHANNELS
+        samples.ndim == 2 and not 1 <= samples.shape[1] <= MOST_CHANNELS
     ):
         raise AudioError(
             f"samples must be [samples] or [samples, channels], not of shape {samples.shape}"

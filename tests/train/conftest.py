@@ -134,3 +134,11 @@ def ser_train(tensorflow: None, capsys: pytest.CaptureFixture[str]) -> Command:
         return subprocess.CompletedProcess(arguments, ended.value.code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def train_cnn(tiny_corpora: Path, cache: Path, tiny_run: Path) -> list[object]:
+    """The arguments of `tiny_run`, but for `--out`; it has filled the cache."""
+    return [
+        "cnn", "--corpora", tiny_corpora, "--cache", cache, "--max-epochs", 3, "--threads", 1,
+    ]  # fmt: skip

@@ -114,7 +114,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _LEAVE_OUT_HELP = (
-    "leave out silent clips and the same audio under two labels (the report's protocols keep them)"
+    "leave out silent clips, the same audio under two labels, and second copies of the same audio "
+    "(the report's protocols keep them)"
 )
 
 

@@ -60,9 +60,9 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
             with atomic_path(folder / run.path.name / name) as temporary:
                 shutil.copyfile(run.path / name, temporary)
     table = folder / "table.md"
-    stored = [RunFolder(path.parent).read_json("metrics") for path in _metrics_files(folder)]
-    names = [path.parent.name for path in _metrics_files(folder)]
-    write_text(table, results_table(names, stored))
+    published = [RunFolder(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
+    names = [run.path.name for run in published]
+    write_text(table, results_table(names, [run.metrics() for run in published]))
     return table
 
 
@@ -79,10 +79,6 @@ def results_table(names: Sequence[str], metrics: Sequence[dict[str, Any]]) -> st
         "⁴ other clips than the 12,162: no split of the protocol.",
     ]
     return "\n".join([*(f"| {line} |" for line in lines), *notes]) + "\n"
-
-
-def _metrics_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/metrics.json"))
 
 
 def _row(name: str, metrics: dict[str, Any]) -> list[str]:

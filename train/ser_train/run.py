@@ -131,7 +131,7 @@ def complete_run(
     folder = run.folder
     run.refuse_other_config()
     if folder.complete:
-        return folder.read_json("metrics")
+        return folder.metrics()
     if not folder.started:
         folder.write_json("config", run.config())
     folder.write_json("split", dataclasses.asdict(run.split) | {"hash": run.split.hash})

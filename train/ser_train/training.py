@@ -59,7 +59,7 @@ def build_model(experiment: Experiment, seed: int) -> keras.Model:
         optimizer=keras.optimizers.Adam(experiment.learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        # Keras' own choice makes TensorFlow six times slower on a CPU.
+        # Keras' own choice ("auto") makes TensorFlow slower on a CPU.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     model.optimizer.build(model.trainable_variables)
