@@ -28,6 +28,7 @@ from ser_runtime.labels import EMOTIONS
 from ser_runtime.model import Model
 from ser_runtime.model_metadata import ModelMetadata
 from ser_train.architectures import ARCHITECTURES
+from ser_train.architectures import make_architecture
 from ser_train.run_folder import RunFolder
 from ser_train.run_folder import StoredSet
 from ser_train.weights import load_weights
@@ -114,10 +115,11 @@ def load_model(run: RunFolder) -> keras.Model:
     Raises:
         RunFolderError: If the weights are missing, damaged, or of another architecture.
     """
-    name = run.config()["experiment"].get("architecture")
+    experiment = run.config()["experiment"]
+    name = experiment["architecture"]
     if name not in ARCHITECTURES:
         raise RunFolderError(f"{run.path} has the architecture {name!r}, unknown to this version")
-    model = ARCHITECTURES[name](run.spec().shape)
+    model = make_architecture(name, run.spec().shape, experiment.get("options"))
     load_weights(run.weights, model)
     return model
 

@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from ser_runtime.errors import UsageError
+from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import FeatureSpec
 from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import TUNINGS
 from ser_train.experiments import Experiment
+from ser_train.experiments import Tuning
 from ser_train.experiments import find_experiment
+from ser_train.report_tables import report_tuning
 
 every_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
+every_tuning = pytest.mark.parametrize("tuning", TUNINGS.values(), ids=TUNINGS)
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +32,12 @@ def report() -> dict[str, Any]:
 @every_experiment
 def test_parameters_are_those_of_the_report(experiment: Experiment, report: dict[str, Any]) -> None:
     printed = report[experiment.id]
-    assert experiment.parameters == printed["parameters"]
-    assert experiment.trainable_parameters == printed["trainable_parameters"]
+    if experiment.spec == MEL:  # the report does not print them
+        assert printed["parameters"] is None
+        assert (experiment.parameters, experiment.trainable_parameters) == (860_943, 859_723)
+    else:
+        assert experiment.parameters == printed["parameters"]
+        assert experiment.trainable_parameters == printed["trainable_parameters"]
 
 
 @every_experiment
@@ -44,8 +53,22 @@ def test_a_row_is_known_by_its_id(experiment: Experiment) -> None:
 @every_experiment
 def test_a_row_survives_json(experiment: Experiment) -> None:
     stored = json.loads(json.dumps(experiment.to_dict()))
-    spec = FeatureSpec.from_dict(stored.pop("spec"))
-    assert Experiment(spec=spec, **stored) == experiment
+    spec, needs = FeatureSpec.from_dict(stored.pop("spec")), tuple(stored.pop("needs"))
+    assert Experiment(spec=spec, needs=needs, **stored) == experiment
+
+
+@every_tuning
+def test_a_tuning_is_of_an_experiment_and_tries_its_learning_rate(tuning: Tuning) -> None:
+    assert EXPERIMENTS[tuning.experiment].learning_rate in tuning.learning_rates
+
+
+@every_tuning
+def test_a_tunings_name_is_no_experiments(tuning: Tuning) -> None:
+    assert tuning.id not in EXPERIMENTS
+
+
+def test_the_tuned_learning_rates_are_those_of_the_report() -> None:
+    assert {f"{rate:.0e}" for rate in TUNINGS["cnn-tuning"].learning_rates} == set(report_tuning())
 
 
 @pytest.mark.parametrize("name", ["cnm", "cnn1", "cn"])

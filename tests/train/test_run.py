@@ -23,6 +23,7 @@ from ser_train.splits import label_of
 from ser_train.splits import make_split
 
 FILES = {
+    "tensorboard",
     "config.json",
     "split.json",
     "history.json",
@@ -166,7 +167,7 @@ def tiny(
     def make(folder: Path, seed: int = 0, max_epochs: int = 3) -> Any:
         recipe = training.Recipe(EXPERIMENTS["cnn"], seed, max_epochs)
         split = make_split(tiny_index.clips, "report")
-        return Run(recipe, tiny_index, split, RunFolder(folder), "tensorflow")
+        return Run(recipe, tiny_index, split, RunFolder(folder))
 
     return make
 

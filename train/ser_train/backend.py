@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from ser_runtime.errors import MissingExtraError
 
 BACKENDS = ("tensorflow", "jax", "torch")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 
-def use_backend(name: str | None = None, threads: int | None = None) -> str:
-    """Select the backend for this process.
+def use_backend(
+    name: str | None = None, threads: int | None = None, precision: str = "float32"
+) -> str:
+    """Select the backend for this process, and import Keras.
 
     Args:
         name: One of `BACKENDS`; default `$KERAS_BACKEND`, else TensorFlow.
         threads: Threads of the backend (JAX: 1, or all); default: its own choice.
+        precision: One of `PRECISIONS`; `auto` takes mixed bfloat16 on a GPU, float32 on a CPU.
 
     Returns:
         The backend's name.
@@ -41,7 +45,7 @@ def use_backend(name: str | None = None, threads: int | None = None) -> str:
     if name == "tensorflow":
         with _quiet_start():
             _set_up_tensorflow(threads)
-            import keras  # noqa: F401
+            import keras
     elif threads and name == "jax":
         # XLA on the CPU knows one thread or all.
         flag = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
@@ -50,7 +54,26 @@ def use_backend(name: str | None = None, threads: int | None = None) -> str:
         import torch
 
         torch.set_num_threads(threads)
+    import keras
+
+    if precision == "auto":
+        precision = "mixed_bfloat16" if _has_gpu(name) else "float32"
+    keras.config.set_dtype_policy(precision)
     return name
+
+
+def _has_gpu(backend: str) -> bool:
+    if backend == "tensorflow":
+        import tensorflow
+
+        return bool(tensorflow.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,11 @@ from numpy.typing import NDArray
 from ser_runtime.labels import EMOTIONS
 from ser_runtime.standardization import Standardization
 from ser_train.corpora import Clip
+from ser_train.corpora import CorpusIndex
+from ser_train.experiments import Experiment
 from ser_train.features.cache import ClipFeatures
+from ser_train.features.cache import Progress
+from ser_train.features.cache import cached_features
 from ser_train.features.standardize import measure_standardization
 from ser_train.splits import Split
 from ser_train.splits import label_of
@@ -61,7 +66,11 @@ class Dataset:
 
 
 def make_dataset(
-    clips: Sequence[Clip], split: Split, features: ClipFeatures, noisy_copies: int
+    clips: Sequence[Clip],
+    split: Split,
+    features: ClipFeatures,
+    noisy_copies: int,
+    scale: str = "coefficient",
 ) -> Dataset:
     """Bring features, labels and split together.
 
@@ -70,8 +79,9 @@ def make_dataset(
         split: Which of them train, validate and test.
         features: Of all clips, with at least `noisy_copies` noisy copies each.
         noisy_copies: Noisy copies that join each training clip; validation and test stay clean.
+        scale: Key of `ser_train.features.standardize.SCALES`.
     """
-    standardization = measure_standardization(features, features.rows(split.train))
+    standardization = measure_standardization(features, features.rows(split.train), scale)
     class_of = {clip.id: EMOTIONS.index(label_of(clip, split.protocol)) for clip in clips}
 
     def samples(ids: Sequence[str], copies: int) -> Samples:
@@ -92,4 +102,29 @@ def make_dataset(
         train=samples(split.train, noisy_copies),
         validation=samples(split.validation, 0),
         test=samples(split.test, 0),
+    )
+
+
+def load_dataset(
+    index: CorpusIndex,
+    split: Split,
+    experiment: Experiment,
+    cache: Path,
+    progress: Progress | None = None,
+) -> Dataset:
+    """What an experiment trains on: features from the cache, or computed into it.
+
+    Raises:
+        StorageError: If the disk is full.
+    """
+    features = cached_features(
+        index,
+        experiment.spec,
+        cache,
+        experiment.noisy_copies,
+        progress=progress,
+        crop=experiment.crop,
+    )
+    return make_dataset(
+        index.clips, split, features, experiment.noisy_copies, experiment.standardization
     )

@@ -6,9 +6,11 @@ import dataclasses
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Any
 
 from ser_runtime.errors import UsageError
+from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import MFCC
 from ser_runtime.feature_spec import FeatureSpec
 
@@ -33,6 +35,11 @@ class Experiment:
         parameters: All parameters, as the report prints them.
         trainable_parameters: Those that are trained.
         note: What is ours and not the report's.
+        standardization: Key of `ser_train.features.standardize.SCALES`: what has a mean and a
+            deviation of its own.
+        crop: One of `ser_train.features.cache.CROPS`: which 3 s of a clip.
+        options: Keyword arguments of the architecture; none are the report's.
+        needs: Packages, by import name, that not every training needs.
     """
 
     id: str
@@ -49,11 +56,20 @@ class Experiment:
     parameters: int
     trainable_parameters: int
     note: str
+    standardization: str = "coefficient"
+    crop: str = "start"
+    options: dict[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain JSON values."""
         return dataclasses.asdict(self)
 
+
+_KEPT_BEST = (
+    "Ours: the batch size, the standardized input, and that the weights of the epoch of lowest "
+    "validation loss are kept."
+)
 
 EXPERIMENTS: dict[str, Experiment] = {
     row.id: row
@@ -77,6 +93,90 @@ EXPERIMENTS: dict[str, Experiment] = {
                 "best at 67) and the standardized input; the best epoch is the one of lowest "
                 "validation loss."
             ),
+        ),
+        Experiment(
+            id="two-cnn",
+            title="two CNNs in parallel on MFCC, 2-fold AWGN",
+            section="4.4",
+            architecture="two_cnn",
+            spec=MFCC,
+            noisy_copies=2,
+            learning_rate=1e-4,
+            batch_size=32,
+            max_epochs=100,
+            patience=10,
+            retrain=False,
+            parameters=54_983,
+            trainable_parameters=54_375,
+            note=_KEPT_BEST,
+        ),
+        *(
+            Experiment(
+                id=f"parallel-{name}{'-aug' * augmented}",
+                title=f"two CNNs and a Transformer on {what}{', 2-fold AWGN' * augmented}",
+                section="4.5.2",
+                architecture="parallel",
+                spec=spec,
+                noisy_copies=2 * augmented,
+                learning_rate=1e-4,
+                batch_size=32,
+                max_epochs=100,
+                patience=10 if augmented else 20,
+                retrain=False,
+                parameters=parameters,
+                trainable_parameters=trainable,
+                note=_KEPT_BEST + " Each clip attends to its own frames: the report's layout let "
+                "frames attend across the clips of a batch.",
+                needs=("keras_hub",),
+            )
+            for name, what, spec, parameters, trainable in (
+                ("mfcc", "MFCC", MFCC, 848_967, 848_359),
+                ("mel", "mel spectrograms", MEL, 860_943, 859_723),
+            )
+            for augmented in (False, True)
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A search over the learning rates of an experiment.
+
+    Attributes:
+        id: Name on the command line.
+        title: One line for tables.
+        section: Where the report describes it.
+        experiment: Whose learning rate is tuned.
+        learning_rates: To choose from.
+        max_epochs: Of the longest trial.
+        factor: Of Hyperband: each round keeps one trial in so many, and trains it so many times
+            as long.
+        note: What is ours and not the report's.
+    """
+
+    id: str
+    title: str
+    section: str
+    experiment: str
+    learning_rates: tuple[float, ...]
+    max_epochs: int
+    factor: int
+    note: str
+
+
+TUNINGS: dict[str, Tuning] = {
+    row.id: row
+    for row in (
+        Tuning(
+            id="cnn-tuning",
+            title="Hyperband over the single CNN's learning rate",
+            section="4.3.2",
+            experiment="cnn",
+            learning_rates=(1e-5, 1e-4, 1e-3, 1e-2),
+            max_epochs=6,
+            factor=3,
+            note="Ours: the length of the trials; the report prints none.",
         ),
     )
 }

@@ -23,7 +23,7 @@ def plot_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path)
         counts: Corpus -> emotion -> clips.
         path: PNG file.
     """
-    figure = _figure(7.5, 4.2)
+    figure = new_figure(7.5, 4.2)
     axes = figure.add_subplot()
     bottom = np.zeros(len(EMOTIONS))
     for corpus, of_emotion in counts.items():
@@ -37,14 +37,14 @@ def plot_class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path)
     axes.set_ylim(0, bottom.max() * 1.25)
     axes.legend(ncols=len(counts), loc="upper center", frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_confusion(confusion: Sequence[Sequence[int]], title: str, path: Path) -> None:
     """A confusion matrix: counts, coloured by the share of each row."""
     matrix = np.asarray(confusion)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure = _figure(6.8, 5.6)
+    figure = new_figure(6.8, 5.6)
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(EMOTIONS))
@@ -58,7 +58,7 @@ def plot_confusion(confusion: Sequence[Sequence[int]], title: str, path: Path) -
             color = "white" if share[row, column] > 0.55 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=color)
     figure.colorbar(image, ax=axes, label="share of the row", fraction=0.046)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_learning_curves(
@@ -68,7 +68,7 @@ def plot_learning_curves(
     path: Path,
 ) -> None:
     """Loss and accuracy of training and validation clips, one row for each phase."""
-    figure = _figure(9.5, 3.4 * len(history) + 0.4)
+    figure = new_figure(9.5, 3.4 * len(history) + 0.4)
     figure.suptitle(title, fontsize=10)
     grid: Any = figure.subplots(len(history), 2, squeeze=False)
     for row, (phase, metrics) in zip(grid, history.items(), strict=True):
@@ -83,16 +83,45 @@ def plot_learning_curves(
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.spines[["top", "right"]].set_visible(False)
         row[0].legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
+def plot_reliability(bins: Sequence[tuple[float, float, int]], title: str, path: Path) -> None:
+    """Accuracy against confidence, with the share of clips in each bin.
+
+    Args:
+        bins: Mean confidence, accuracy and number of clips.
+        title: Over the drawing.
+        path: PNG file.
+    """
+    confidence, accuracy, count = (np.array(column) for column in zip(*bins, strict=True))
+    figure = new_figure(6.0, 5.2)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="gray", ls=":", label="calibrated")
+    axes.bar(confidence, count / count.sum(), width=0.04, color="#cfe3f7", label="share of clips")
+    axes.plot(confidence, accuracy, marker="o", label="accuracy")
+    axes.set_xlabel("confidence (after temperature)")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_title(f"Reliability: {title}", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    save_figure(figure, path)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, without a window of any kind."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG.
+
+    Raises:
+        StorageError: If the disk is full; a file that was there stays as it was.
+    """
     with atomic_path(path) as temporary:
         # Without the software's name and version the same data gives the same bytes.
         figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})

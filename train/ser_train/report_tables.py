@@ -28,7 +28,7 @@ class ReportTable:
 
 def report_table(experiment: str) -> ReportTable | None:
     """The report's table of an experiment; None if it printed none."""
-    entry = _tables().get(experiment)
+    entry = _tables()["experiments"].get(experiment)
     if entry is None or entry.get("accuracy") is None:
         return None
     return ReportTable(
@@ -39,7 +39,24 @@ def report_table(experiment: str) -> ReportTable | None:
     )
 
 
+def report_tuning() -> dict[str, dict[str, float]]:
+    """The report's table of learning rates (section 4.3.2).
+
+    Returns:
+        Learning rate, such as `1e-05`, to `accuracy`, `val_accuracy`, `loss` and `val_loss`.
+    """
+    return {
+        f"{row['learning_rate']:.0e}": {
+            "accuracy": row["train_accuracy"],
+            "val_accuracy": row["validation_accuracy"],
+            "loss": row["train_loss"],
+            "val_loss": row["validation_loss"],
+        }
+        for row in _tables()["cnn_learning_rate_tuning"]
+    }
+
+
 @cache
 def _tables() -> dict[str, Any]:
     file = resources.files("ser_train") / "data" / "report_tables.json"
-    return json.loads(file.read_text(encoding="utf-8"))["experiments"]
+    return json.loads(file.read_text(encoding="utf-8"))

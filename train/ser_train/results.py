@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from ser_runtime.atomic_file import atomic_path
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import RunFolderError
+from ser_train.claims import claims_table
 from ser_train.run_folder import RunFolder
 
 KEPT = (
@@ -35,13 +39,21 @@ _COLUMNS = (
     "accuracy minus report (95 %)",
 )
 
+_NOTES = (
+    "¹ flattering: speakers are shared between training and test. "
+    "² not like for like: the report's labels call all SAVEE clips surprise, and its speakers "
+    "are shared, both of which flatter it. "
+    "³ search for the best epoch stopped by hand, before the recipe's own end. "
+    "⁴ other clips than the 12,162: no split of the protocol."
+)
+
 
 def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
-    """Copy what is kept of complete runs into the results, and write the table anew.
+    """Copy what is kept of complete runs into the results, and write the tables anew.
 
     Args:
         runs: Complete run folders.
-        folder: Holds one folder per run, and `table.md`.
+        folder: Holds one folder per run, `table.md` and `claims.md`.
 
     Returns:
         The table.
@@ -63,7 +75,21 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
     published = [RunFolder(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
     names = [run.path.name for run in published]
     write_text(table, results_table(names, [run.metrics() for run in published]))
+    write_text(folder / "claims.md", claims_table(published))
     return table
+
+
+def show_results_table(runs: Sequence[tuple[RunFolder, dict[str, Any]]]) -> None:
+    """Print the table of runs, each with the content of its metrics.json, on stdout."""
+    names = [run.path.name for run, _ in runs]
+    if not Console().is_terminal:
+        print(results_table(names, [metrics for _, metrics in runs]), end="")  # noqa: T201
+        return
+    table = Table(*_COLUMNS, box=None)
+    for name, (_, metrics) in zip(names, runs, strict=True):
+        table.add_row(*_row(name, metrics))
+    Console().print(table)
+    Console().print(_NOTES, style="dim", soft_wrap=True, highlight=False)
 
 
 def results_table(names: Sequence[str], metrics: Sequence[dict[str, Any]]) -> str:
@@ -72,11 +98,7 @@ def results_table(names: Sequence[str], metrics: Sequence[dict[str, Any]]) -> st
     lines += [" | ".join(_row(*pair)) for pair in zip(names, metrics, strict=True)]
     notes = [
         "",
-        "¹ flattering: speakers are shared between training and test. "
-        "² not like for like: the report's labels call all SAVEE clips surprise, and its speakers "
-        "are shared, both of which flatter it. "
-        "³ search for the best epoch stopped by hand, before the recipe's own end. "
-        "⁴ other clips than the 12,162: no split of the protocol.",
+        _NOTES,
     ]
     return "\n".join([*(f"| {line} |" for line in lines), *notes]) + "\n"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
 from ser_runtime.errors import RunFolderError
@@ -23,6 +24,7 @@ from ser_train.run_folder import VERSION
 from ser_train.run_folder import RunFolder
 from ser_train.run_folder import StoredSet
 from ser_train.splits import Split
+from ser_train.tensorboard_log import TensorBoardLog
 from ser_train.training import BatchProgress
 from ser_train.training import EpochReport
 from ser_train.training import Recipe
@@ -39,6 +41,9 @@ _TRAINING_FIELDS = (
     "max_epochs",
     "patience",
     "retrain",
+    "standardization",
+    "crop",
+    "options",
 )
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
 
@@ -52,14 +57,12 @@ class Run:
         index: The clips.
         split: Which of them train, validate and test.
         folder: Where the results go.
-        backend: Keras backend in use.
     """
 
     recipe: Recipe
     index: CorpusIndex
     split: Split
     folder: RunFolder
-    backend: str
 
     def config(self) -> dict[str, Any]:
         """What was asked for, on which clips, and the versions that began the training."""
@@ -72,7 +75,8 @@ class Run:
             "fold": self.split.fold,
             "split_hash": self.split.hash,
             "corpora_hash": self.index.content_hash,
-            "backend": self.backend,
+            "backend": keras.backend.backend(),
+            "precision": keras.config.dtype_policy().name,
             "versions": {"python": platform.python_version(), **_versions()},
         }
 
@@ -95,8 +99,9 @@ class Run:
 
 def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without versions and wording, which may differ when a run goes on."""
-    experiment = {key: config["experiment"].get(key) for key in _TRAINING_FIELDS}
-    return {**config, "experiment": experiment, "versions": None}
+    defaults = {"standardization": "coefficient", "crop": "start", "options": {}}  # of older runs
+    experiment = {key: config["experiment"].get(key, defaults.get(key)) for key in _TRAINING_FIELDS}
+    return {"precision": "float32", **config, "experiment": experiment, "versions": None}
 
 
 def run_folder_name(experiment: str, split_name: str, seed: int) -> str:
@@ -137,7 +142,15 @@ def complete_run(
     folder.write_json("split", dataclasses.asdict(run.split) | {"hash": run.split.hash})
     data = load_data()
     folder.write_json("standardization", data.standardization.to_dict())
-    model, state = train(run.recipe, data, folder.checkpoint, progress, on_epoch)
+    board = TensorBoardLog(folder.tensorboard)
+
+    def epoch_done(phase: str, epoch: int, metrics: dict[str, float]) -> None:
+        board.epoch(phase, epoch, metrics)
+        if on_epoch:
+            on_epoch(phase, epoch, metrics)
+
+    model, state = train(run.recipe, data, folder.checkpoint, progress, epoch_done)
+    board.rewrite(state.history)
     evaluation = evaluate(run.recipe, run.index, data, model, state)
     save_weights(folder.weights, model)
     _store(run, data, evaluation)

@@ -9,6 +9,7 @@ weights.npz        of the model
 predictions.csv    probabilities of every validation and test clip
 {calibration,validation,test}.npz   features (float32, not standardized), classes, ids
 confusion_matrix.png  learning_curves.png
+tensorboard/       the learning curves again: tensorboard --logdir RUN/tensorboard
 metrics.json       figures of the test clips; written last: its presence means complete
 """
 
@@ -75,6 +76,7 @@ class RunFolder:
         self.weights = path / "weights.npz"
         self.confusion_plot = path / "confusion_matrix.png"
         self.curves_plot = path / "learning_curves.png"
+        self.tensorboard = path / "tensorboard"
 
     @property
     def started(self) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_runtime.errors import TrainingError
-from ser_train.architectures import ARCHITECTURES
+from ser_train.architectures import make_architecture
 from ser_train.checkpoint import TrainingState
 from ser_train.checkpoint import load_checkpoint
 from ser_train.checkpoint import save_checkpoint
@@ -54,7 +54,7 @@ class Recipe:
 def build_model(experiment: Experiment, seed: int) -> keras.Model:
     """An untrained, compiled model with the weights of a seed."""
     keras.utils.set_random_seed(seed)
-    model = ARCHITECTURES[experiment.architecture](experiment.spec.shape)
+    model = make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
     model.compile(
         optimizer=keras.optimizers.Adam(experiment.learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -126,7 +126,7 @@ def predict(model: keras.Model, samples: Samples) -> NDArray[np.float32]:
     return np.concatenate(blocks)
 
 
-class _Batches(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):
     """Training batches of one epoch, in an order drawn from the epoch's keys."""
 
     def __init__(self, samples: Samples, batch_size: int, keys: tuple[int, ...]) -> None:
@@ -162,7 +162,7 @@ def _train_epoch(
     state: TrainingState,
     progress: BatchProgress | None,
 ) -> dict[str, float]:
-    batches = _Batches(samples, batch_size, keys)
+    batches = Batches(samples, batch_size, keys)
     epoch = keys[1]
 
     def report(done: int, logs: dict[str, float]) -> None:

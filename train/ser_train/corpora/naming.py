@@ -16,6 +16,14 @@ _CREMA_D = re.compile(r"(\d{4})_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_[A-Z]{1,2}")
 _TESS = re.compile(r"(O|Y)AF?_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE)
 _SAVEE = re.compile(r"(?:(DC|JE|JK|KL)_)?(a|d|f|h|n|sa|su)(\d\d)")
 _SAVEE_SPEAKERS = ("DC", "JE", "JK", "KL")
+# The actresses, counted from 1000, as in CREMA-D's VideoDemographics.csv.
+# fmt: off
+_CREMA_D_WOMEN = frozenset((
+    2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 18, 20, 21, 24, 25,
+    28, 29, 30, 37, 43, 46, 47, 49, 52, 53, 54, 55, 56, 58, 60,
+    61, 63, 72, 73, 74, 75, 76, 78, 79, 82, 84, 89, 91,
+))
+# fmt: on
 
 _RAVDESS_EMOTIONS = {
     "01": "neutral",
@@ -93,3 +101,19 @@ def _ravdess(stem: str, match: re.Match[str]) -> ClipName | str:
     if emotion not in _RAVDESS_EMOTIONS:
         return f"RAVDESS emotion code {emotion} does not exist"
     return ClipName(f"RAVDESS/{stem}", "RAVDESS", match.group(7), _RAVDESS_EMOTIONS[emotion])
+
+
+def speaker_sex(corpus: str, speaker: str) -> str:
+    """`female` or `male`, as the corpora's own documentation has it.
+
+    Args:
+        corpus: One of `ser_train.corpora.clip.CORPORA`.
+        speaker: As in `ClipName`.
+    """
+    female = {
+        "RAVDESS": lambda: int(speaker) % 2 == 0,
+        "SAVEE": lambda: False,
+        "TESS": lambda: True,
+        "CREMA-D": lambda: int(speaker) - 1000 in _CREMA_D_WOMEN,
+    }[corpus]()
+    return "female" if female else "male"

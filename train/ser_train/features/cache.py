@@ -44,6 +44,12 @@ log = logging.getLogger(__name__)
 _CLIPS_PER_TASK = 32
 _CHECKSUM_BYTES = 1 << 24
 _VERSION = 1
+_OFFSET_SECONDS = 0.5
+
+CROPS = ("start", "offset", "centre")
+"""Which 3 s of a clip: its first ones, as in the report and on the device; those from 0.5 s on, as
+in the architecture that the report copies; or the middle, with zeros on both sides of a shorter
+clip. The last two are there to be compared with the first."""
 
 Progress = Callable[[int, int], None]
 
@@ -82,6 +88,7 @@ def cached_features(
     noise_seed: int = 0,
     progress: Progress | None = None,
     workers: int = 2,
+    crop: str = "start",
 ) -> ClipFeatures:
     """Features of every clip, from the cache or computed into it.
 
@@ -97,6 +104,7 @@ def cached_features(
         "corpora": index.content_hash,
         "noisy_copies": noisy_copies,
         "noise_seed": noise_seed if noisy_copies else None,
+        **({"crop": crop} if crop != "start" else {}),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     name = f"{spec.hash}-{digest[:12]}"
@@ -114,7 +122,8 @@ def cached_features(
         made = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=entry.parent))
     with storage_errors(entry):
         try:
-            _compute(made / "values.npy", index.clips, spec, shape, noise_seed, progress, workers)
+            tasks = _tasks(index.clips, spec, shape[1], noise_seed, crop)
+            _compute(made / "values.npy", tasks, shape, progress, workers)
             checksum = _checksum(made / "values.npy")
             (made / "key.json").write_text(json.dumps({**key, "checksum": checksum}, indent=1))
             _put(made, entry, shape)
@@ -132,19 +141,25 @@ def _put(made: Path, entry: Path, shape: tuple[int, ...]) -> None:
             raise
 
 
+_Task = tuple[Sequence[Clip], FeatureSpec, int, int, str]
+
+
+def _tasks(
+    clips: Sequence[Clip], spec: FeatureSpec, copies: int, noise_seed: int, crop: str
+) -> list[_Task]:
+    return [
+        (clips[start : start + _CLIPS_PER_TASK], spec, copies, noise_seed, crop)
+        for start in range(0, len(clips), _CLIPS_PER_TASK)
+    ]
+
+
 def _compute(
     path: Path,
-    clips: Sequence[Clip],
-    spec: FeatureSpec,
+    tasks: Sequence[_Task],
     shape: tuple[int, ...],
-    noise_seed: int,
     progress: Progress | None,
     workers: int,
 ) -> None:
-    tasks = [
-        (clips[start : start + _CLIPS_PER_TASK], spec, shape[1], noise_seed)
-        for start in range(0, len(clips), _CLIPS_PER_TASK)
-    ]
     # "spawn": a forked child of a process with TensorFlow's threads can hang.
     context = multiprocessing.get_context("spawn")
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -158,7 +173,7 @@ def _compute(
                 file.write(block.astype("<f4", copy=False).tobytes())
                 done += len(block)
                 if progress:
-                    progress(done, len(clips))
+                    progress(done, shape[0])
         except BrokenProcessPool as error:
             raise TrainingError(
                 "a process that computed features was killed: is there enough memory?"
@@ -168,21 +183,33 @@ def _compute(
             raise
 
 
-def _features_of(task: tuple[Sequence[Clip], FeatureSpec, int, int]) -> NDArray[np.float32]:
+def _features_of(task: _Task) -> NDArray[np.float32]:
     """float32 [clips, copies, coefficients, frames] of a few clips; runs in a worker."""
-    clips, spec, copies, noise_seed = task
+    clips, spec, copies, noise_seed, crop = task
     block = np.empty((len(clips), copies, *spec.shape), np.float32)
     for row, clip in zip(block, clips, strict=True):
         try:
             audio = read_clip(clip.path, spec.sample_rate)
         except (soundfile.LibsndfileError, OSError) as error:
             raise CorporaError(f"cannot read {clip.path} any more: {error}") from error
-        window = fit_window(audio, spec.window_samples)
+        window = fit_window(_cropped(audio, spec, crop), spec.window_samples)
         row[0] = compute_features(window, spec)
         for copy in range(1, copies):
             noisy, _ = add_noise(window, noise_generator(noise_seed, clip.id, copy))
             row[copy] = compute_features(noisy, spec)
     return block
+
+
+def _cropped(audio: NDArray[np.float32], spec: FeatureSpec, crop: str) -> NDArray[np.float32]:
+    """What `fit_window` shall begin with."""
+    if crop == "offset":
+        return audio[round(_OFFSET_SECONDS * spec.sample_rate) :]
+    if crop == "centre":
+        surplus = len(audio) - spec.window_samples
+        if surplus >= 0:
+            return audio[surplus // 2 :]
+        return np.concatenate([np.zeros(-surplus // 2, np.float32), audio])
+    return audio
 
 
 def _fault(entry: Path, shape: tuple[int, ...]) -> str | None:

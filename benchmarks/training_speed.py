@@ -1,0 +1,115 @@
+"""Seconds per 1000 samples and epoch of every experiment's network, on TensorFlow and JAX.
+
+    python benchmarks/training_speed.py [--threads 1] [--backends tensorflow jax]
+
+Each row has a process of its own; beside it stands, from the same process, how long numpy's
+matrix product takes for the same multiplications. Prints a Markdown table; median of the repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+SAMPLES, REPEATS, BATCH = 320, 5, 32
+MATRIX = 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--backends", nargs="+", default=["tensorflow", "jax"])
+    parser.add_argument("--one", nargs=2, metavar=("EXPERIMENT", "BACKEND"), help="this row alone")
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(*arguments.one, arguments.threads)))
+        return
+    from ser_train.experiments import EXPERIMENTS
+
+    # Experiments that differ in their data alone train equally fast.
+    networks = {(row.architecture, row.spec): row.id for row in reversed(EXPERIMENTS.values())}
+    print(
+        "| network | backend | s per 1000 samples | GMAC per sample | same multiplications "
+        "in numpy | ratio |\n| --- | --- | --- | --- | --- | --- |"
+    )
+    for experiment in reversed(networks.values()):
+        for backend in arguments.backends:
+            row = in_process(experiment, backend, arguments.threads)
+            print(
+                f"| {experiment} | {backend} | {row['seconds']:.1f} | {row['gmac']:.3f} "
+                f"| {row['matmul']:.2f} s | {row['seconds'] / row['matmul']:.1f} |",
+                flush=True,
+            )
+
+
+def in_process(experiment: str, backend: str, threads: int) -> dict[str, float]:
+    """`measure` in a process of its own: Keras knows one backend, BLAS one number of threads."""
+    command = [sys.executable, __file__, "--threads", str(threads), "--one", experiment, backend]
+    limits = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
+    done = subprocess.run(
+        command, env={**os.environ, **limits}, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(name: str, backend: str, threads: int) -> dict[str, float]:
+    """Seconds and multiplications for 1000 samples, forward and backward."""
+    from ser_train.backend import use_backend
+    from ser_train.experiments import EXPERIMENTS
+
+    use_backend(backend, threads, "auto")
+    from ser_train.training import build_model
+
+    experiment = EXPERIMENTS[name]
+    model = build_model(experiment, 0)
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((SAMPLES, *experiment.spec.shape), np.float32)
+    classes = rng.integers(0, 7, SAMPLES)
+    # The backward pass multiplies twice for each multiplication of the forward one.
+    gmac = 3 * sum(map(multiplications, model.layers)) / 1e9
+    seconds, products = [], []
+    for repeat in range(1 + REPEATS):
+        started = time.perf_counter()
+        model.fit(inputs, classes, batch_size=BATCH, verbose=0)
+        if repeat:  # the first one builds the graph
+            seconds.append(1000 / SAMPLES * (time.perf_counter() - started))
+            products.append(1000 * gmac * seconds_per_gmac())
+    return {
+        "seconds": float(np.median(seconds)),
+        "matmul": float(np.median(products)),
+        "gmac": gmac,
+    }
+
+
+def multiplications(layer: object) -> int:
+    """Multiply-adds of a layer's forward pass, per sample."""
+    kind = type(layer).__name__
+    shape = layer.output.shape  # type: ignore[attr-defined]
+    if kind == "Conv2D":
+        kernel = layer.kernel.shape  # type: ignore[attr-defined]
+        return int(shape[1] * shape[2] * np.prod(kernel))
+    if kind == "Dense":
+        return int(np.prod(layer.kernel.shape))  # type: ignore[attr-defined]
+    if kind == "TransformerEncoder":
+        frames, width = shape[1], shape[2]
+        inner = layer.intermediate_dim  # type: ignore[attr-defined]
+        return frames * (4 * width**2 + 2 * width * inner) + 2 * frames**2 * width
+    return 0
+
+
+def seconds_per_gmac() -> float:
+    """Of a float32 matrix product in numpy, right now."""
+    left = np.ones((MATRIX, MATRIX), np.float32)
+    started = time.perf_counter()
+    left @ left
+    return (time.perf_counter() - started) / (MATRIX**3 / 1e9)
+
+
+if __name__ == "__main__":
+    main()

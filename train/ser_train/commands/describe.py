@@ -1,0 +1,64 @@
+"""`ser-train describe`: the layers of an experiment's network."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+from ser_runtime.extras import require_extra
+from ser_train.experiments import find_experiment
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "describe",
+        help="show the layers of an experiment's network, and draw it",
+        description="Prints the table of layers, as the report does, and draws the architecture "
+        "(its figures 5 and 8).",
+    )
+    parser.add_argument("experiment")
+    parser.add_argument(
+        "--plot", type=Path, metavar="PNG", help="the drawing (default: EXPERIMENT.png)"
+    )
+    parser.add_argument("--no-plot", action="store_true", help="the table alone")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ser_train.backend import use_backend
+
+    experiment = find_experiment(arguments.experiment)
+    require_extra("train", ("keras", "matplotlib", *experiment.needs))
+    use_backend()
+    from ser_train.architectures import make_architecture
+    from ser_train.describe import draw_architecture
+    from ser_train.describe import layer_rows
+
+    model = make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
+    rows = layer_rows(model)
+    table = Table("layer (type)", "output shape", "parameters", "connected to", box=None)
+    for row in rows:
+        shape = f"(None, {', '.join(map(str, row.shape))})"
+        table.add_row(
+            f"{row.name} ({row.kind})", shape, f"{row.parameters:,}", ", ".join(row.inputs)
+        )
+    console = Console()
+    console.print(f"{experiment.id}: {experiment.title} (report, section {experiment.section})")
+    console.print(table)
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    total = model.count_params()
+    console.print(f"total parameters: {total:,}", highlight=False)
+    console.print(f"trainable parameters: {trainable:,}", highlight=False)
+    console.print(f"non-trainable parameters: {total - trainable:,}", highlight=False)
+    console.print(experiment.note, soft_wrap=True, highlight=False)
+    if not arguments.no_plot:
+        path = arguments.plot or Path(f"{experiment.id}.png")
+        draw_architecture(rows, f"{experiment.id}: {total:,} parameters", path)
+        print(f"architecture: {path}", file=sys.stderr)
+    return 0

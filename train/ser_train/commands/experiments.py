@@ -1,0 +1,31 @@
+"""`ser-train experiments`: what can be trained."""
+
+from __future__ import annotations
+
+import argparse
+
+from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import TUNINGS
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    commands.add_parser("experiments", help="list the experiments")
+
+
+def run(_arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ser_train.report_tables import report_table
+
+    table = Table("experiment", "what", "section", "parameters", "report's accuracy", box=None)
+    for row in EXPERIMENTS.values():
+        printed = report_table(row.id)
+        accuracy = f"{printed.accuracy:.2f}" if printed else "not printed"
+        table.add_row(row.id, row.title, row.section, f"{row.parameters:,}", accuracy)
+    for tuning in TUNINGS.values():
+        table.add_row(tuning.id, tuning.title, tuning.section, "", "")
+    Console().print(table)
+    return 0

@@ -1,0 +1,136 @@
+"""`ser-train EXPERIMENT`: one experiment from corpora to a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from ser_runtime.extras import require_extra
+from ser_train.backend import use_backend
+from ser_train.commands.arguments import add_backend
+from ser_train.commands.arguments import add_corpora
+from ser_train.commands.arguments import add_protocol
+from ser_train.commands.arguments import chosen_fold
+from ser_train.commands.arguments import positive
+from ser_train.commands.arguments import read_index
+from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import Experiment
+from ser_train.experiments import find_experiment
+
+if TYPE_CHECKING:
+    from ser_train.corpora import CorpusIndex
+    from ser_train.progress import TrainingProgress
+    from ser_train.run_folder import RunFolder
+    from ser_train.splits import Split
+
+PACKAGES = ("keras", "sklearn", "scipy", "matplotlib", "tensorboard")
+"""What every training needs."""
+
+_LEAVE_OUT_HELP = (
+    "leave out silent clips, the same audio under two labels, and second copies of the same audio "
+    "(the report's protocols keep them)"
+)
+
+
+def add_parsers(commands: argparse._SubParsersAction) -> None:
+    """Declare a command for each experiment."""
+    for experiment in EXPERIMENTS.values():
+        parser = commands.add_parser(
+            experiment.id,
+            help=f"train: {experiment.title}",
+            description=f"{experiment.title} (report, section {experiment.section}). "
+            f"{experiment.note}",
+        )
+        add_training(parser)
+        parser.add_argument(
+            "--max-epochs",
+            type=positive,
+            metavar="N",
+            help=f"stop the search for the best epoch here (default {experiment.max_epochs})",
+        )
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Declare what `train` and `all` have in common."""
+    add_corpora(parser)
+    add_protocol(parser)
+    parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR")
+    parser.add_argument("--fresh", action="store_true", help="forget an earlier run")
+    add_backend(parser)
+    parser.add_argument("--leave-out-odd", action="store_true", help=_LEAVE_OUT_HELP)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    experiment = find_experiment(arguments.command)
+    require_extra("train", (*PACKAGES, *experiment.needs))
+    fold = chosen_fold(arguments)
+    use_backend(arguments.backend, arguments.threads, arguments.precision)
+    from ser_train.progress import TrainingProgress
+    from ser_train.run_summary import show_results
+
+    index, split = read_clips(arguments, fold)
+    with TrainingProgress() as progress:
+        folder, metrics = train_experiment(experiment, arguments, index, split, progress)
+    show_results(metrics)
+    print(f"run folder: {folder.path}", file=sys.stderr)
+    return 0
+
+
+def read_clips(arguments: argparse.Namespace, fold: str | None) -> tuple[CorpusIndex, Split]:
+    """The clips and the split that the arguments ask for."""
+    from ser_train.splits import make_split
+
+    index = read_index(arguments.corpora, arguments.cache)
+    if arguments.leave_out_odd:
+        index = index.without_odd()
+    return index, make_split(index.clips, arguments.protocol, fold)
+
+
+def train_experiment(
+    experiment: Experiment,
+    arguments: argparse.Namespace,
+    index: CorpusIndex,
+    split: Split,
+    progress: TrainingProgress,
+) -> tuple[RunFolder, dict[str, Any]]:
+    """Train an experiment, or go on, or read what it gave.
+
+    Returns:
+        The run folder, and the content of its metrics.json.
+    """
+    from ser_train.dataset import Dataset
+    from ser_train.dataset import load_dataset
+    from ser_train.run import Run
+    from ser_train.run import complete_run
+    from ser_train.run import run_folder_name
+    from ser_train.run_folder import RunFolder
+    from ser_train.training import Recipe
+
+    recipe = Recipe(experiment, arguments.seed, arguments.max_epochs or experiment.max_epochs)
+    folder = RunFolder(arguments.out / run_folder_name(experiment.id, split.name, recipe.seed))
+    if arguments.fresh:
+        folder.remove()
+    if folder.complete:
+        progress.note(f"{folder.path} is complete: nothing to train (--fresh starts anew)")
+
+    def load_data() -> Dataset:
+        data = load_dataset(index, split, experiment, arguments.cache, progress.features)
+        progress.note(
+            f"{experiment.id}: {len(data.train)} training samples, {len(data.validation)} "
+            f"validation and {len(data.test)} test clips ({split.name})"
+        )
+        if folder.checkpoint.exists():
+            progress.note(f"going on from {folder.checkpoint}")
+        return data
+
+    run = Run(recipe, index, split, folder)
+    try:
+        metrics = complete_run(run, load_data, progress.batch, progress.epoch)
+    except KeyboardInterrupt:
+        progress.note("the same command goes on after the last finished epoch")
+        raise
+    return folder, metrics

@@ -1,0 +1,78 @@
+"""`ser-train all`: every experiment, one table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+
+from ser_runtime.errors import SerError
+from ser_runtime.errors import TrainingError
+from ser_runtime.extras import require_extra
+from ser_train.backend import use_backend
+from ser_train.commands.arguments import chosen_fold
+from ser_train.commands.arguments import positive
+from ser_train.commands.train import PACKAGES
+from ser_train.commands.train import add_training
+from ser_train.commands.train import read_clips
+from ser_train.commands.train import train_experiment
+from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import find_experiment
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "all",
+        help="train every experiment, and show one table",
+        description="Trains every experiment that the installed packages allow, one after the "
+        "other, and says which it left out and why. What is complete is only read; what was "
+        "stopped goes on.",
+    )
+    add_training(parser)
+    parser.add_argument("--only", nargs="+", metavar="EXPERIMENT", help="these, in this order")
+    parser.add_argument(
+        "--max-epochs", type=positive, metavar="N", help="stop each search for the best epoch here"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    require_extra("train", PACKAGES)
+    wanted = [find_experiment(name) for name in arguments.only or EXPERIMENTS]
+    fold = chosen_fold(arguments)
+    use_backend(arguments.backend, arguments.threads, arguments.precision)
+    import keras
+
+    from ser_train.progress import TrainingProgress
+    from ser_train.results import show_results_table
+
+    index, split = read_clips(arguments, fold)
+    done, left_out, failed = [], {}, {}
+    with TrainingProgress() as progress:
+        for number, experiment in enumerate(wanted, 1):
+            if missing := [name for name in experiment.needs if not _installed(name)]:
+                left_out[experiment.id] = f"needs {', '.join(missing)}, which is not installed"
+                continue
+            progress.note(f"[{number}/{len(wanted)}] {experiment.id}: {experiment.title}")
+            try:
+                done.append(train_experiment(experiment, arguments, index, split, progress))
+            except TrainingError as error:
+                failed[experiment.id] = error
+                progress.note(f"error: {experiment.id}: {error}")
+            keras.backend.clear_session()
+    show_results_table(done)
+    for name, reason in left_out.items():
+        print(f"left out: {name}: {reason}", file=sys.stderr)
+    return _exit_code(failed)
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _exit_code(failed: dict[str, SerError]) -> int:
+    """That of the first failure; each was told when it happened."""
+    for error in failed.values():
+        return error.exit_code
+    return 0

@@ -1,0 +1,63 @@
+"""`ser-train cnn-tuning`: the learning rate by Hyperband."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ser_runtime.extras import require_extra
+from ser_train.backend import use_backend
+from ser_train.commands.arguments import add_backend
+from ser_train.commands.arguments import add_corpora
+from ser_train.commands.arguments import add_protocol
+from ser_train.commands.arguments import chosen_fold
+from ser_train.commands.arguments import read_index
+from ser_train.commands.train import PACKAGES
+from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import TUNINGS
+
+
+def add_parsers(commands: argparse._SubParsersAction) -> None:
+    """Declare a command for each tuning."""
+    for tuning in TUNINGS.values():
+        parser = commands.add_parser(
+            tuning.id,
+            help=f"tune: {tuning.title}",
+            description=f"{tuning.title} (report, section {tuning.section}). {tuning.note} "
+            "The test clips are not scored.",
+        )
+        add_corpora(parser)
+        add_protocol(parser)
+        parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR")
+        add_backend(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    tuning = TUNINGS[arguments.command]
+    require_extra("train", (*PACKAGES, "keras_tuner"))
+    fold = chosen_fold(arguments)
+    use_backend(arguments.backend, arguments.threads, arguments.precision)
+    from ser_runtime.atomic_file import write_text
+    from ser_train.dataset import load_dataset
+    from ser_train.progress import TrainingProgress
+    from ser_train.report_tables import report_tuning
+    from ser_train.run import run_folder_name
+    from ser_train.splits import make_split
+    from ser_train.tuning import tune
+    from ser_train.tuning import tuning_table
+
+    index = read_index(arguments.corpora, arguments.cache)
+    split = make_split(index.clips, arguments.protocol, fold)
+    folder = arguments.out / run_folder_name(tuning.id, split.name, arguments.seed)
+    with TrainingProgress() as progress:
+        data = load_dataset(
+            index, split, EXPERIMENTS[tuning.experiment], arguments.cache, progress.features
+        )
+        history = tune(tuning, data, arguments.seed, folder, progress.epoch)
+    table = tuning_table(tuning, history, report_tuning())
+    write_text(folder / "table.md", table)
+    print(table, end="")
+    print(f"tensorboard --logdir {folder / 'tensorboard'}", file=sys.stderr)
+    return 0

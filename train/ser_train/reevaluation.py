@@ -1,0 +1,103 @@
+"""The metrics of a stored run, computed again from its weights and the corpora."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_runtime.errors import RunFolderError
+from ser_train.architectures import ARCHITECTURES
+from ser_train.architectures import make_architecture
+from ser_train.checkpoint import TrainingState
+from ser_train.corpora import CorpusIndex
+from ser_train.dataset import Dataset
+from ser_train.dataset import load_dataset
+from ser_train.evaluation import evaluate
+from ser_train.experiments import Experiment
+from ser_train.features.cache import Progress
+from ser_train.run_folder import RunFolder
+from ser_train.splits import make_split
+from ser_train.training import Recipe
+from ser_train.weights import load_weights
+
+
+@dataclass(frozen=True)
+class Reevaluation:
+    """What a stored run gives today.
+
+    Attributes:
+        metrics: As in metrics.json.
+        largest_difference: Between its stored probabilities of the test clips and today's.
+    """
+
+    metrics: dict[str, Any]
+    largest_difference: float
+
+
+def reevaluate(
+    run: RunFolder, index: CorpusIndex, cache: Path, progress: Progress | None = None
+) -> Reevaluation:
+    """Score the test clips with the stored weights.
+
+    Args:
+        run: Complete.
+        index: The clips that it was trained and tested on.
+        cache: Of features.
+        progress: Called with clips done and in all while features are computed.
+
+    Raises:
+        RunFolderError: If the run is incomplete or damaged, or the clips of its split are not
+            those of these corpora.
+    """
+    config, stored = run.config(), run.metrics()
+    experiment = stored_experiment(config["experiment"], run)
+    split = make_split(index.clips, config["protocol"], config["fold"])
+    if split.hash != config["split_hash"]:
+        raise RunFolderError(
+            f"{run.path} was trained on other clips: its split has the hash "
+            f"{config['split_hash']}, that of these corpora {split.hash}"
+        )
+    history = run.read_json("history")
+    best_epoch = history.pop("best_epoch", None)
+    data = load_dataset(index, split, experiment, cache, progress)
+    data = _standardized_as_stored(data, run)
+    model = make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
+    load_weights(run.weights, model)
+    recipe = Recipe(experiment, config["seed"], config["max_epochs"])
+    state = TrainingState(list(history)[-1], history, best_epoch)
+    evaluation = evaluate(recipe, index, data, model, state)
+    before = run.read_predictions("test")
+    if set(before) != set(data.test.ids):
+        raise RunFolderError(f"{run.path}/predictions.csv holds other clips than its split")
+    differences = np.abs(evaluation.test - np.array([before[name] for name in data.test.ids]))
+    metrics = {**evaluation.metrics, "minutes": stored.get("minutes", 0.0)}
+    return Reevaluation(metrics, float(differences.max()))
+
+
+def stored_experiment(row: dict[str, Any], run: RunFolder) -> Experiment:
+    """The row of the registry as it was when the run was trained.
+
+    Raises:
+        RunFolderError: If it has fields, or an architecture, unknown to this version.
+    """
+    known = {field.name for field in dataclasses.fields(Experiment)}
+    if (unknown := set(row) - known) or row["architecture"] not in ARCHITECTURES:
+        what = ", ".join(sorted(unknown)) or row["architecture"]
+        raise RunFolderError(f"{run.path} was made by another version: {what} is unknown here")
+    try:
+        return Experiment(**{**row, "spec": run.spec(), "needs": tuple(row.get("needs", ()))})
+    except TypeError as error:
+        raise RunFolderError(f"{run.path}/config.json is damaged: {error}") from error
+
+
+def _standardized_as_stored(data: Dataset, run: RunFolder) -> Dataset:
+    standardization = run.standardization()
+    sets = {
+        name: dataclasses.replace(getattr(data, name), standardization=standardization)
+        for name in ("train", "validation", "test")
+    }
+    return dataclasses.replace(data, standardization=standardization, **sets)

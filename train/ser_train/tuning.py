@@ -1,0 +1,149 @@
+"""Choosing a learning rate with KerasTuner's Hyperband (report, section 4.3.2)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from ser_runtime.atomic_file import storage_errors
+from ser_runtime.atomic_file import write_text
+from ser_runtime.errors import RunFolderError
+from ser_train.dataset import Dataset
+from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import Tuning
+from ser_train.tensorboard_log import TensorBoardLog
+from ser_train.training import Batches
+from ser_train.training import EpochReport
+from ser_train.training import build_model
+
+_TRIALS = "trials"
+_SEARCH = "search"
+
+History = dict[str, dict[str, dict[str, float]]]
+"""Learning rate -> epoch (from 1) -> metrics, all as text keys, as JSON has them."""
+
+
+def tune(
+    tuning: Tuning,
+    data: Dataset,
+    seed: int,
+    folder: Path,
+    on_epoch: EpochReport | None = None,
+) -> History:
+    """Run Hyperband, or go on with it; a trial that was broken off is trained anew.
+
+    Args:
+        tuning: What to choose among.
+        data: Its training clips train, its validation clips decide; test clips are not scored.
+        seed: Of weights, order and Hyperband.
+        folder: Where trials, history and logs for TensorBoard go.
+        on_epoch: Called after each epoch, with the learning rate in the place of the phase.
+
+    Returns:
+        Metrics of every epoch that was trained, also in `folder/history.json`.
+
+    Raises:
+        RunFolderError: If the folder's history is damaged.
+        StorageError: If the disk is full.
+    """
+    experiment = EXPERIMENTS[tuning.experiment]
+
+    def build(hyperparameters: keras_tuner.HyperParameters) -> keras.Model:
+        rate = hyperparameters.Choice("learning_rate", list(tuning.learning_rates), ordered=True)
+        return build_model(dataclasses.replace(experiment, learning_rate=rate), seed)
+
+    with storage_errors(folder):
+        tuner = keras_tuner.Hyperband(
+            build,
+            objective="val_accuracy",
+            max_epochs=tuning.max_epochs,
+            factor=tuning.factor,
+            seed=seed,
+            directory=str(folder),
+            project_name=_TRIALS,
+        )
+        tuner.search(
+            Batches(data.train, experiment.batch_size, (seed, 1)),
+            validation_data=Batches(data.validation, experiment.batch_size, (seed, 0)),
+            shuffle=False,
+            verbose=0,
+            callbacks=[_Recorder(folder, on_epoch)],
+        )
+    return read_history(folder)
+
+
+def read_history(folder: Path) -> History:
+    """What was trained so far.
+
+    Raises:
+        RunFolderError: If it is damaged.
+    """
+    path = folder / "history.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}): remove {folder}") from error
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Keeps each epoch's metrics under its learning rate."""
+
+    def __init__(self, folder: Path, on_epoch: EpochReport | None) -> None:
+        super().__init__()
+        self._folder, self._on_epoch = folder, on_epoch
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> _Recorder:
+        # KerasTuner copies its callbacks for each trial; the progress display has no copy.
+        return _Recorder(self._folder, self._on_epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        rate = f"{float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):.0e}"
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        history = read_history(self._folder)
+        history.setdefault(rate, {})[str(epoch + 1)] = metrics
+        write_text(self._folder / "history.json", json.dumps(history, indent=1) + "\n")
+        TensorBoardLog(self._folder / "tensorboard" / rate).epoch(_SEARCH, epoch + 1, metrics)
+        if self._on_epoch:
+            self._on_epoch(f"learning rate {rate}", epoch + 1, metrics)
+
+
+def tuning_table(tuning: Tuning, history: History, printed: dict[str, dict[str, float]]) -> str:
+    """All learning rates at the last epoch that each of them reached, as Markdown.
+
+    Args:
+        tuning: What was chosen among.
+        history: Of `tune`.
+        printed: The report's table: learning rate -> its four figures.
+    """
+    common = min(len(epochs) for epochs in history.values())
+    best = max(history, key=lambda rate: _best(history[rate]))
+    lines = [
+        f"Epoch {common}, the last that every learning rate was trained for; the report does not "
+        "say which epoch its own figures are of. In brackets: the report.",
+        "",
+        "| learning rate | training accuracy | validation accuracy | training loss "
+        "| validation loss | epochs | best validation accuracy |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for rate in sorted(history, key=float):
+        epochs = history[rate]
+        here = epochs[str(common)]
+        theirs = printed.get(rate, {})
+        cells = [
+            f"{here[name]:.3f}" + (f" [{theirs[name]:.3g}]" if name in theirs else "")
+            for name in ("accuracy", "val_accuracy", "loss", "val_loss")
+        ]
+        mark = " **chosen**" if rate == best else ""
+        lines.append(
+            f"| {rate}{mark} | {' | '.join(cells)} | {len(epochs)} | {_best(epochs):.3f} |"
+        )
+    return "\n".join([*lines, "", tuning.note]) + "\n"
+
+
+def _best(epochs: dict[str, dict[str, float]]) -> float:
+    return max(metrics["val_accuracy"] for metrics in epochs.values())
