@@ -22,6 +22,7 @@ from ser_train.commands import splits
 from ser_train.commands import train
 from ser_train.commands import train_all
 from ser_train.commands import tune
+from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import TUNINGS
 from ser_train.experiments import find_experiment
@@ -65,7 +66,7 @@ def _main(argv: list[str] | None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), None)
-    if command and command not in (*COMMANDS, *EXPERIMENTS):
+    if command and command not in (*COMMANDS, *EXPERIMENTS, *ABLATIONS):
         find_experiment(command, also=COMMANDS)  # raises, naming the nearest
     arguments = _parser().parse_args(argv)
     return COMMANDS.get(arguments.command, train.run)(arguments)

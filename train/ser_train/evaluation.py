@@ -22,6 +22,7 @@ from ser_train.metrics import score
 from ser_train.report_tables import report_table
 from ser_train.split_manifest import is_standard
 from ser_train.splits import PROTOCOLS
+from ser_train.training import EVALUATION_BATCH
 from ser_train.training import RETRAIN
 from ser_train.training import SEARCH
 from ser_train.training import Recipe
@@ -56,7 +57,8 @@ def evaluate(
         state: How the training went.
     """
     protocol = PROTOCOLS[data.split.protocol]
-    validation, test = predict(model, data.validation), predict(model, data.test)
+    at_once = recipe.experiment.scored_at_once
+    validation, test = (predict(model, part, at_once) for part in (data.validation, data.test))
     temperature = fit_temperature(data.validation.classes, validation)
     calibrated = apply_temperature(validation, temperature)
     metrics: dict[str, Any] = {
@@ -80,6 +82,10 @@ def evaluate(
         "standard_split": is_standard(data.split),
         **_training_facts(recipe, state),
     }
+    if at_once != EVALUATION_BATCH:
+        alone = predict(model, data.test, 1).argmax(axis=1)
+        metrics["scored_at_once"] = at_once
+        metrics["accuracy_one_at_a_time"] = float((alone == data.test.classes).mean())
     if (table := report_table(recipe.experiment.id)) is not None:
         metrics["report"] = {
             "accuracy": table.accuracy,

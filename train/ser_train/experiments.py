@@ -40,6 +40,8 @@ class Experiment:
         crop: One of `ser_train.features.cache.CROPS`: which 3 s of a clip.
         options: Keyword arguments of the architecture; none are the report's.
         needs: Packages, by import name, that not every training needs.
+        scored_at_once: Clips in a batch when the network is scored; it matters to one that looks
+            across them, whose accuracy one clip at a time is then measured too.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Experiment:
     crop: str = "start"
     options: dict[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    scored_at_once: int = 256
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain JSON values."""
@@ -139,6 +142,50 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
+def _ablation(of: str, name: str, title: str, **changes: Any) -> Experiment:
+    row = EXPERIMENTS[of]
+    return dataclasses.replace(row, id=name, title=f"{title} ({of} otherwise)", **changes)
+
+
+ABLATIONS: dict[str, Experiment] = {
+    row.id: row
+    for row in (
+        _ablation(
+            "parallel-mfcc",
+            "parallel-mfcc-across",
+            "attention across the clips of a batch, as the report's layout had it",
+            options={"attention": "batch"},
+            scored_at_once=32,
+        ),
+        _ablation(
+            "parallel-mfcc",
+            "parallel-mfcc-channels",
+            "BatchNormalization over channels",
+            options={"norm": "channels"},
+            parameters=848_647,
+            trainable_parameters=848_199,
+        ),
+        _ablation(
+            "cnn",
+            "cnn-channels",
+            "BatchNormalization over channels",
+            options={"norm": "channels"},
+            parameters=27_335,
+            trainable_parameters=27_111,
+        ),
+        _ablation(
+            "parallel-mel",
+            "parallel-mel-94",
+            "mel spectrogram of 94 frames",
+            spec=dataclasses.replace(MEL, hop=MFCC.hop),
+            parameters=848_967,
+            trainable_parameters=848_359,
+        ),
+    )
+}
+"""What one deviation from the report, or of it, is worth; not part of `ser-train all`."""
+
+
 @dataclass(frozen=True)
 class Tuning:
     """A search over the learning rates of an experiment.
@@ -192,8 +239,9 @@ def find_experiment(name: str, also: Iterable[str] = ()) -> Experiment:
     Raises:
         UsageError: If there is none; it names the nearest ones.
     """
-    if name in EXPERIMENTS:
-        return EXPERIMENTS[name]
-    near = difflib.get_close_matches(name, [*EXPERIMENTS, *also], n=3, cutoff=0.4)
+    known = EXPERIMENTS | ABLATIONS
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, [*known, *also], n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(EXPERIMENTS)}"
     raise UsageError(f"no experiment or command {name!r}; {hint}")

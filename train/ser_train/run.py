@@ -25,6 +25,7 @@ from ser_train.run_folder import RunFolder
 from ser_train.run_folder import StoredSet
 from ser_train.splits import Split
 from ser_train.tensorboard_log import TensorBoardLog
+from ser_train.training import EVALUATION_BATCH
 from ser_train.training import BatchProgress
 from ser_train.training import EpochReport
 from ser_train.training import Recipe
@@ -44,6 +45,7 @@ _TRAINING_FIELDS = (
     "standardization",
     "crop",
     "options",
+    "scored_at_once",
 )
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
 
@@ -99,7 +101,9 @@ class Run:
 
 def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without versions and wording, which may differ when a run goes on."""
-    defaults = {"standardization": "coefficient", "crop": "start", "options": {}}  # of older runs
+    # Runs from before these fields have what was then the only choice.
+    defaults = {"standardization": "coefficient", "crop": "start", "options": {}}
+    defaults["scored_at_once"] = EVALUATION_BATCH
     experiment = {key: config["experiment"].get(key, defaults.get(key)) for key in _TRAINING_FIELDS}
     return {"precision": "float32", **config, "experiment": experiment, "versions": None}
 

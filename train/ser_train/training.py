@@ -27,7 +27,9 @@ from ser_train.experiments import Experiment
 from ser_train.interrupts import interrupts_held
 
 SEARCH, RETRAIN = "search", "retrain"
-_EVALUATION_BATCH = 256
+
+EVALUATION_BATCH = 256
+"""Clips at once in evaluation; with networks that do not look across them it changes nothing."""
 
 BatchProgress = Callable[[str, int, int, int, dict[str, float]], None]
 """Called with phase, epoch (from 1), batches done, batches in all, and running metrics."""
@@ -104,7 +106,7 @@ def train(
         epoch = len(state.val_losses(state.phase)) + 1
         keys = (phase_seed[state.phase], epoch)
         metrics = _train_epoch(model, data.train, experiment.batch_size, keys, state, progress)
-        metrics |= _validate(model, data.validation)
+        metrics |= _validate(model, data.validation, experiment.scored_at_once)
         if not np.isfinite(metrics["val_loss"]):
             raise TrainingError(_not_a_number(f"after epoch {epoch}", state.phase))
         metrics["seconds"] = time.perf_counter() - started
@@ -117,11 +119,13 @@ def train(
     return model, state
 
 
-def predict(model: keras.Model, samples: Samples) -> NDArray[np.float32]:
+def predict(
+    model: keras.Model, samples: Samples, batch_size: int = EVALUATION_BATCH
+) -> NDArray[np.float32]:
     """Probabilities: float32 [samples, classes]."""
     blocks = []
-    for start in range(0, len(samples), _EVALUATION_BATCH):
-        inputs = samples.standardized(slice(start, start + _EVALUATION_BATCH))
+    for start in range(0, len(samples), batch_size):
+        inputs = samples.standardized(slice(start, start + batch_size))
         blocks.append(np.asarray(model.predict_on_batch(inputs), np.float32))
     return np.concatenate(blocks)
 
@@ -187,8 +191,8 @@ def _not_a_number(where: str, phase: str) -> str:
     )
 
 
-def _validate(model: keras.Model, samples: Samples) -> dict[str, float]:
-    probabilities = predict(model, samples)
+def _validate(model: keras.Model, samples: Samples, batch_size: int) -> dict[str, float]:
+    probabilities = predict(model, samples, batch_size)
     chosen = probabilities[np.arange(len(samples)), samples.classes]
     return {
         "val_loss": float(-np.log(np.maximum(chosen, keras.config.epsilon())).mean()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import TUNINGS
 
@@ -20,12 +21,17 @@ def run(_arguments: argparse.Namespace) -> int:
 
     from ser_train.report_tables import report_table
 
-    table = Table("experiment", "what", "section", "parameters", "report's accuracy", box=None)
+    table = Table(box=None)
+    table.add_column("experiment", no_wrap=True)
+    for name in ("what", "section", "parameters", "report's accuracy"):
+        table.add_column(name)
     for row in EXPERIMENTS.values():
         printed = report_table(row.id)
         accuracy = f"{printed.accuracy:.2f}" if printed else "not printed"
         table.add_row(row.id, row.title, row.section, f"{row.parameters:,}", accuracy)
     for tuning in TUNINGS.values():
         table.add_row(tuning.id, tuning.title, tuning.section, "", "")
+    for row in ABLATIONS.values():
+        table.add_row(row.id, row.title, row.section, f"{row.parameters:,}", "")
     Console().print(table)
     return 0

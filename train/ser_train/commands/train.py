@@ -16,6 +16,7 @@ from ser_train.commands.arguments import add_protocol
 from ser_train.commands.arguments import chosen_fold
 from ser_train.commands.arguments import positive
 from ser_train.commands.arguments import read_index
+from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
 from ser_train.experiments import find_experiment
@@ -36,8 +37,8 @@ _LEAVE_OUT_HELP = (
 
 
 def add_parsers(commands: argparse._SubParsersAction) -> None:
-    """Declare a command for each experiment."""
-    for experiment in EXPERIMENTS.values():
+    """Declare a command for each experiment and each ablation."""
+    for experiment in (EXPERIMENTS | ABLATIONS).values():
         parser = commands.add_parser(
             experiment.id,
             help=f"train: {experiment.title}",
