@@ -1,8 +1,4 @@
-"""The newest window of a stream, and its features.
-
-Every window is computed anew here. Windows start at multiples of the feature hop, so that frames
-can be carried over from one to the next behind this same interface.
-"""
+"""The newest window of a stream, and its features."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_runtime.feature_spec import FeatureSpec
-from ser_runtime.features import FeatureExtractor
+from ser_runtime.streaming_features import StreamingFeatures
 
 
 class WindowBuffer:
@@ -22,18 +18,19 @@ class WindowBuffer:
 
     def __init__(self, spec: FeatureSpec) -> None:
         self._size = spec.window_samples
-        # Twice the window: samples are moved once per window, not at every append.
-        self._samples = np.zeros(2 * self._size, np.float32)
+        self._capacity = 2 * self._size
+        # Twice the window: samples are moved once per window, not at every append. The last frames
+        # of a window reach beyond the newest sample, and find zeros there.
+        self._zeros = spec.win_length
+        self._samples = np.zeros(self._capacity + self._zeros, np.float32)
         self._end = 0
-        self._extractor = FeatureExtractor(spec)
-        self._window = np.zeros(self._size, np.float32)
+        self._streaming_features = StreamingFeatures(spec)
         self.total = 0
 
     def append(self, samples: NDArray[np.float32]) -> None:
         """Take samples in: float32 [samples], any number up to one window."""
-        if self._end + len(samples) > len(self._samples):
-            kept = self._samples[self._end - self._size : self._end].copy()
-            self._samples[: self._size] = kept
+        if self._end + len(samples) > self._capacity:
+            self._samples[: self._size] = self._samples[self._end - self._size : self._end]
             self._end = self._size
         self._samples[self._end : self._end + len(samples)] = samples
         self._end += len(samples)
@@ -42,16 +39,18 @@ class WindowBuffer:
     def features(self, start: int) -> NDArray[np.float32]:
         """Features of the audio from sample `start` to the newest, zeros after it.
 
+        Windows that follow each other at multiples of the feature hop share most of their frames,
+        and cost a third; the features are those of `compute_features` either way.
+
         Args:
             start: Position in the stream; at most one window back.
 
         Returns:
-            float32 [coefficients, frames].
+            float32 [coefficients, frames], a new array.
         """
-        audio = self.newest(self.total - start)
-        self._window[: len(audio)] = audio
-        self._window[len(audio) :] = 0
-        return self._extractor(self._window)
+        count = self.total - start
+        self._samples[self._end : self._end + self._zeros] = 0
+        return self._streaming_features(self._samples, self._end - count, count, start)
 
     def newest(self, count: int) -> NDArray[np.float32]:
         """The last `count` samples, at most one window: a view that later appends overwrite."""

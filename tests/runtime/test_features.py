@@ -9,6 +9,8 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from feature_oracles import TOLERANCE
+from feature_oracles import librosa_features
 from numpy.typing import NDArray
 
 from ser_runtime.feature_spec import MEL
@@ -18,7 +20,6 @@ from ser_runtime.features import FeatureExtractor
 from ser_runtime.features import compute_features
 from ser_runtime.features import fit_window
 
-TOLERANCE = 5e-4
 RATE = 16_000
 LN = FeatureSpec(
     n_fft=1024,
@@ -47,33 +48,6 @@ ODD_SPECS = {
     "fewer bands than groups": FeatureSpec(n_mels=3, n_mfcc=2),
     "another rate": FeatureSpec(sample_rate=22_050, window_samples=66_150, fmax=11_025.0),
 }
-
-
-def librosa_features(audio: NDArray[np.float32], spec: FeatureSpec) -> NDArray[np.float32]:
-    """The oracle: features of `audio`, padded or cut to the spec's window."""
-    power = librosa.feature.melspectrogram(
-        y=librosa.util.fix_length(audio, size=spec.window_samples),
-        sr=spec.sample_rate,
-        n_fft=spec.n_fft,
-        hop_length=spec.hop,
-        win_length=spec.win_length,
-        window=spec.window,
-        center=True,
-        pad_mode="constant",
-        power=2.0,
-        n_mels=spec.n_mels,
-        fmin=spec.fmin,
-        fmax=spec.fmax,
-        htk=spec.mel_scale == "htk",
-        norm=spec.mel_norm,
-    )
-    if spec.log == "ln":
-        log_mel = np.log(power + spec.floor)
-    else:
-        log_mel = librosa.power_to_db(power, ref=1.0, amin=spec.floor, top_db=spec.top_db)
-    if spec.n_mfcc is None:
-        return log_mel
-    return librosa.feature.mfcc(S=log_mel, n_mfcc=spec.n_mfcc, dct_type=2, norm="ortho", lifter=0)
 
 
 def assert_as_librosa(audio: NDArray[np.float32], spec: FeatureSpec) -> None:
