@@ -4,14 +4,21 @@ VENV ?= .venv
 # Installed first, so that no other package asks for another build of it.
 TORCH ?= torch==2.13.0
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+SOUND_PACKAGES = libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils alsa-utils
 
-.PHONY: listen test lint clean
+.PHONY: listen test test-packages lint clean
 
 listen: $(VENV)/runtime.installed
 	$(VENV)/bin/ser-listen examples/speech.flac
 
 test: lint
 	$(VENV)/bin/python -m pytest
+
+# Debian and Ubuntu, as root: a microphone without hardware. Tests that need it are skipped without.
+test-packages:
+	dpkg --status $(SOUND_PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  $(SOUND_PACKAGES) >/dev/null; }
 
 lint: $(VENV)/all.installed
 	$(VENV)/bin/ruff check

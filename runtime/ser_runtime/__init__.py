@@ -4,7 +4,8 @@ from ser_runtime import Model, Stream
 
 stream = Stream(Model.open("cnn"))
 for prediction in stream.push(samples, sample_rate):
-    print(prediction.label, prediction.confidence)
+    if prediction.voice:
+        print(prediction.label, prediction.confidence)
 """
 
 from ser_runtime.audio_file import AudioFile
@@ -21,7 +22,13 @@ from ser_runtime.microphone import Microphone
 from ser_runtime.model import Model
 from ser_runtime.model import packaged_models
 from ser_runtime.prediction import Prediction
+from ser_runtime.prediction import Summary
+from ser_runtime.prediction import SummaryMaker
+from ser_runtime.segments import Segment
+from ser_runtime.segments import SegmentMaker
 from ser_runtime.stream import Stream
+from ser_runtime.stream_batch import Push
+from ser_runtime.stream_batch import push_many
 
 __all__ = [
     "EMOTIONS",
@@ -34,9 +41,15 @@ __all__ = [
     "Model",
     "ModelFileError",
     "Prediction",
+    "Push",
+    "Segment",
+    "SegmentMaker",
     "SerError",
     "Stream",
+    "Summary",
+    "SummaryMaker",
     "UsageError",
     "compute_features",
     "packaged_models",
+    "push_many",
 ]

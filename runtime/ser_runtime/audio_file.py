@@ -13,6 +13,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from ser_runtime.errors import AudioError
+from ser_runtime.samples import HIGHEST_RATE
+from ser_runtime.samples import LOWEST_RATE
+from ser_runtime.samples import MOST_CHANNELS
 from ser_runtime.truncation import truncation
 
 _BLOCK_SECONDS = 1.0
@@ -43,7 +46,7 @@ class AudioFile:
 
         Raises:
             AudioError: If it is missing, empty, truncated (as far as its header tells), or not
-                audio that libsndfile reads.
+                audio that libsndfile reads, or of a rate or number of channels beyond the limits.
         """
         path = self.path
         try:
@@ -66,9 +69,11 @@ class AudioFile:
         self.sample_rate = self._file.samplerate
         self.channels = self._file.channels
         self.seconds = self._file.frames / self.sample_rate
-        if stat.S_ISREG(facts.st_mode) and (missing := truncation(path)):
+        try:
+            self._check(stat.S_ISREG(facts.st_mode))
+        except AudioError:
             self._file.close()
-            raise AudioError(f"{path} is truncated: {missing}")
+            raise
         return self
 
     def __exit__(
@@ -78,6 +83,18 @@ class AudioFile:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+
+    def _check(self, regular: bool) -> None:
+        if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE:
+            raise AudioError(
+                f"{self.path} has {self.sample_rate} Hz; {LOWEST_RATE} to {HIGHEST_RATE} are taken"
+            )
+        if self.channels > MOST_CHANNELS:
+            raise AudioError(
+                f"{self.path} has {self.channels} channels; {MOST_CHANNELS} at most are taken"
+            )
+        if regular and (missing := truncation(self.path)):
+            raise AudioError(f"{self.path} is truncated: {missing}")
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples, about a second at a time: float32 [samples, channels].

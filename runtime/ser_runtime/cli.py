@@ -1,52 +1,66 @@
-"""`ser-listen`: recognizes emotions in a file, from a pipe, or from the microphone."""
+"""`ser-listen`: recognizes emotions in files, from a pipe, or from the microphone."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
-from collections.abc import Callable
-from collections.abc import Iterable
-from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
-
-from ser_runtime.audio_file import AudioFile
+from ser_runtime.commands.files import recognize_many
+from ser_runtime.commands.files import recognize_one
+from ser_runtime.commands.live import listen_to_microphone
+from ser_runtime.commands.live import listen_to_pipe
+from ser_runtime.commands.output import PLOT_SUFFIXES
+from ser_runtime.commands.output import Output
 from ser_runtime.errors import EXIT_CODES_HELP
-from ser_runtime.errors import AudioError
 from ser_runtime.errors import UsageError
 from ser_runtime.errors import run_command
-from ser_runtime.microphone import Microphone
+from ser_runtime.lost_output import hang_up_ends
+from ser_runtime.lost_output import lost_output
 from ser_runtime.microphone import list_microphones
 from ser_runtime.model import DEFAULT_MODEL
 from ser_runtime.model import Model
 from ser_runtime.model import packaged_models
+from ser_runtime.output_formats import FORMATS
 from ser_runtime.pcm_stream import SAMPLE_TYPES
 from ser_runtime.pcm_stream import PcmFormat
-from ser_runtime.pcm_stream import PcmStream
-from ser_runtime.prediction import Prediction
-from ser_runtime.prediction import SummaryMaker
+from ser_runtime.stream import DEFAULT_SMOOTHING
 from ser_runtime.stream import DEFAULT_STEP
+from ser_runtime.stream import VAD_MODES
 from ser_runtime.stream import Stream
-from ser_runtime.terminal import LiveView
-from ser_runtime.terminal import file_progress
-from ser_runtime.terminal import show_line
-from ser_runtime.terminal import show_summary
 
 _EXAMPLES = """examples:
-  ser-listen                              the default microphone, live
-  ser-listen speech.wav                   a file: any rate, channels, container
-  ser-listen speech.wav | jq .label       one JSON object a line when piped
+  ser-listen                                  the default microphone, live; Ctrl-C ends
+  ser-listen speech.wav                       a file: any rate, channels, container
+  ser-listen speech.wav | jq .label           one JSON object a line when piped
+  ser-listen speech.wav --out speech.srt      subtitles of the emotion segments
+  ser-listen speech.wav --plot speech.png     waveform, segments and curves as a picture
+  ser-listen call.wav clips/ --format csv > all.csv          many files, in parallel
+  ser-listen clips/ --format audacity --out labels/ --jobs 4 a file of results for each
   arecord -f S16_LE -r 16000 | ser-listen -
-  ffmpeg -i film.mkv -f s16le -ac 1 -ar 16000 - | ser-listen -
-  ser-listen --model my_model.onnx speech.wav"""
+  ffmpeg -i film.mkv -f s16le -ac 1 -ar 16000 - | ser-listen - --segments
+  ser-listen --vad off --smoothing 0 --min-confidence 0 speech.wav    the bare model
+  ser-listen --model my_model.onnx speech.wav
+
+results go to standard output or --out, everything else to standard error. A file that cannot be
+read does not stop the others; the exit code is then that of the first such error. --out appears
+when it is whole; of a microphone or pipe also on Ctrl-C."""
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Entry point of the console script."""
-    run_command(lambda: _main(argv))
+    run_command(lambda: _main_with_output(argv))
+
+
+def _main_with_output(argv: list[str] | None) -> int:
+    with hang_up_ends():
+        code = _main(argv)
+    with lost_output():
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    return code
 
 
 def _main(argv: list[str] | None) -> int:
@@ -56,14 +70,31 @@ def _main(argv: list[str] | None) -> int:
     if arguments.list_devices:
         devices = [f"{index:3}  {name}  ({rate} Hz)" for index, name, rate in list_microphones()]
         return _list(devices, "no capture device found")
-    if arguments.input is not None and arguments.device is not None:
+    inputs = arguments.input
+    if inputs and arguments.device is not None:
         raise UsageError("--device belongs to the microphone: leave out the file")
-    stream = Stream(Model.open(arguments.model), step=arguments.step)
-    if arguments.input is None:
-        return _listen_to_microphone(stream, arguments)
-    if arguments.input == "-":
-        return _listen_to_pipe(stream, arguments)
-    return _recognize_file(stream, arguments)
+    if "-" in inputs and len(inputs) > 1:
+        raise UsageError("- (standard input) cannot be one of several inputs")
+    output = Output.of_options(arguments.format, arguments.segments, arguments.out, arguments.plot)
+    model = Model.open(arguments.model)
+
+    def make_stream() -> Stream:
+        return Stream(
+            model,
+            step=arguments.step,
+            vad=arguments.vad,
+            smoothing=arguments.smoothing,
+            min_confidence=arguments.min_confidence,
+        )
+
+    if not inputs:
+        return listen_to_microphone(make_stream(), arguments.device, output)
+    if inputs == ["-"]:
+        pcm_format = PcmFormat(arguments.rate, arguments.channels, arguments.sample_type)
+        return listen_to_pipe(make_stream(), pcm_format, output)
+    if len(inputs) > 1 or Path(inputs[0]).is_dir():
+        return recognize_many(inputs, make_stream, output, arguments.jobs)
+    return recognize_one(Path(inputs[0]), make_stream(), output)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,19 +105,25 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"{_EXAMPLES}\n\n{EXIT_CODES_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", nargs="?", help="audio file, or - for PCM on standard input")
+    parser.add_argument(
+        "input",
+        nargs="*",
+        help="audio files and folders of them, or - for PCM on standard input; "
+        "without any, the microphone",
+    )
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, help="name or file (default: %(default)s)"
     )
     parser.add_argument("--list-models", action="store_true", help="models of the package")
     parser.add_argument(
-        "--step",
-        type=float,
-        default=DEFAULT_STEP,
-        metavar="SECONDS",
-        help="between predictions, a multiple of the feature hop (default: %(default)s)",
+        "--jobs",
+        type=_jobs,
+        default=_usable_cores(),
+        metavar="N",
+        help="files at once, of several (default: the cores, %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="JSON lines on a terminal too")
+    _add_recognition(parser.add_argument_group("recognition"))
+    _add_results(parser.add_argument_group("results"))
     microphone = parser.add_argument_group("microphone")
     microphone.add_argument("--device", type=_device, metavar="NAME|INDEX")
     microphone.add_argument("--list-devices", action="store_true", help="capture devices")
@@ -95,6 +132,63 @@ def _parser() -> argparse.ArgumentParser:
     pcm.add_argument("--channels", type=int, default=1, metavar="N")
     pcm.add_argument("--sample-type", choices=SAMPLE_TYPES, default="s16le")
     return parser
+
+
+def _add_recognition(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--step",
+        type=float,
+        default=DEFAULT_STEP,
+        metavar="SECONDS",
+        help="between predictions, a multiple of the feature hop (default: %(default)s)",
+    )
+    group.add_argument(
+        "--vad",
+        choices=VAD_MODES,
+        default="energy",
+        help="what finds the voice; where there is none, there is no emotion (default: energy)",
+    )
+    group.add_argument(
+        "--smoothing",
+        type=float,
+        default=DEFAULT_SMOOTHING,
+        metavar="SECONDS",
+        help="time constant of labels and confidences, 0 for none (default: %(default)s)",
+    )
+    group.add_argument(
+        "--min-confidence",
+        type=float,
+        metavar="X",
+        help="0 to 1; below it the label is 'uncertain' (default: by the model)",
+    )
+
+
+def _add_results(group: argparse._ArgumentGroup) -> None:
+    formats = ", ".join(f"{name}: {known.what}" for name, known in FORMATS.items())
+    group.add_argument(
+        "--format",
+        choices=FORMATS,
+        help=f"{formats} (default: drawn on a terminal, else jsonl)",
+    )
+    group.add_argument(
+        "--json", action="store_const", const="jsonl", dest="format", help="--format jsonl"
+    )
+    group.add_argument(
+        "--segments", action="store_true", help="a row for each emotion segment, not each window"
+    )
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write them there, by default in the format of the suffix; of several inputs, a "
+        "folder with a file for each",
+    )
+    group.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help=f"a picture ({', '.join(PLOT_SUFFIXES)}) of one file or pipe; needs the extra 'plot'",
+    )
 
 
 def _list(lines: list[str], otherwise: str) -> int:
@@ -109,79 +203,13 @@ def _device(text: str) -> str | int:
     return int(text) if text.isdigit() else text
 
 
-def _recognize_file(stream: Stream, arguments: argparse.Namespace) -> int:
-    console, status = Console(highlight=False), Console(stderr=True, highlight=False)
-    drawn = _draws(arguments)
-    show = (lambda prediction: show_line(console, prediction)) if drawn else _print_json
-    with AudioFile(arguments.input) as audio, file_progress(status, audio, hidden=drawn) as bar:
-        blocks = ((block, 0.0) for block in bar(audio.blocks()))
-        summary = _run(stream, blocks, audio.sample_rate, show).summary()
-    if summary is not None:
-        show_summary(console if drawn else status, summary)
-    return 0
+def _jobs(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return int(text)
 
 
-def _listen_to_pipe(stream: Stream, arguments: argparse.Namespace) -> int:
-    wanted = PcmFormat(arguments.rate, arguments.channels, arguments.sample_type)
-    if sys.stdin is None:
-        raise AudioError("standard input is closed")
-    if sys.stdin.isatty():
-        raise UsageError("standard input is a terminal: pipe PCM into it (arecord | ser-listen -)")
-    source = PcmStream(sys.stdin.buffer, wanted)
-    blocks = ((block, 0.0) for block in source.blocks())
-    _run_live(stream, blocks, source.format.sample_rate, "standard input", arguments)
-    return 0
-
-
-def _listen_to_microphone(stream: Stream, arguments: argparse.Namespace) -> int:
-    with Microphone(arguments.device) as microphone:
-        print(f"listening to {microphone.name} at {microphone.sample_rate} Hz", file=sys.stderr)
-        _run_live(stream, microphone.blocks(), microphone.sample_rate, microphone.name, arguments)
-    return 0
-
-
-def _run_live(
-    stream: Stream,
-    blocks: Iterable[tuple[Any, float]],
-    sample_rate: int,
-    source: str,
-    arguments: argparse.Namespace,
-) -> None:
-    console = Console(highlight=False)
-    with ExitStack() as stack:
-        show = _print_json
-        if _draws(arguments):
-            show = stack.enter_context(LiveView(console, source, stream.model.metadata.name)).show
-        _run(stream, blocks, sample_rate, show)
-
-
-def _run(
-    stream: Stream,
-    blocks: Iterable[tuple[Any, float]],
-    sample_rate: int,
-    show: Callable[[Prediction], None],
-) -> SummaryMaker:
-    """Push blocks of samples, each with the milliseconds lost before it, and show what comes."""
-    summary = SummaryMaker()
-    try:
-        for samples, dropped_ms in blocks:
-            for prediction in stream.push(samples, sample_rate, dropped_ms):
-                summary.add([prediction])
-                show(prediction)
-        for prediction in stream.flush():
-            summary.add([prediction])
-            show(prediction)
-    finally:
-        if count := stream.replaced_samples:
-            what = "values were NaN, infinite or far too large, and count as 0"
-            print(f"warning: {count} {what}", file=sys.stderr)
-    return summary
-
-
-def _draws(arguments: argparse.Namespace) -> bool:
-    """Whether standard output is for eyes: rich's own idea of it can be forced from outside."""
-    return sys.stdout is not None and sys.stdout.isatty() and not arguments.json
-
-
-def _print_json(prediction: Prediction) -> None:
-    print(json.dumps(prediction.to_dict()), flush=True)
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

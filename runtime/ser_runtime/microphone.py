@@ -1,103 +1,58 @@
-"""The microphone: PortAudio's callback copies into a bounded ring, and does nothing else."""
+"""The microphone: samples as they are captured, with what was lost, and back after it was away."""
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
+from collections.abc import Callable
 from collections.abc import Iterator
-from types import ModuleType
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_runtime.capture_device import CaptureDevice
+from ser_runtime.capture_device import open_device
+from ser_runtime.capture_device import portaudio
+from ser_runtime.capture_device import reason
+from ser_runtime.capture_device import reopen_device
 from ser_runtime.errors import MicrophoneError
 
-# Small blocks at low latency cost more than the inference, and lose samples.
-_BLOCK_SECONDS = 0.1
-_RING_SECONDS = 4.0
 _SILENT_DEVICE_SECONDS = 5.0
-_NO_PORTAUDIO = (
-    "the microphone needs the PortAudio library, which is not installed: "
-    "`sudo apt install libportaudio2` (Debian, Ubuntu, Raspberry Pi OS), "
-    "`brew install portaudio` (macOS). Files work without it: ser-listen FILE"
-)
-
-
-class SampleRing:
-    """A bounded queue of mono samples between one writing and one reading thread.
-
-    What does not fit is lost and counted, never waited for. Each counter is written by one thread
-    alone, and only counts up.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self._samples = np.zeros(capacity, np.float32)
-        self._written = 0
-        self._read = 0
-        self._lost = 0
-        self._lost_told = 0
-        self._arrived = threading.Event()
-
-    def write(self, samples: NDArray[np.float32]) -> None:
-        """Copy samples in: float32 [samples]. Called by the audio thread."""
-        capacity = len(self._samples)
-        free = capacity - (self._written - self._read)
-        if len(samples) > free:
-            self._lost += len(samples)
-        else:
-            start = self._written % capacity
-            first = min(len(samples), capacity - start)
-            self._samples[start : start + first] = samples[:first]
-            self._samples[: len(samples) - first] = samples[first:]
-            self._written += len(samples)
-        self._arrived.set()
-
-    def add_lost(self, samples: int) -> None:
-        """Count samples that were lost before they came here. Called by the audio thread."""
-        self._lost += samples
-
-    def read(self, timeout: float) -> tuple[NDArray[np.float32], int]:
-        """All samples that are there, waiting for some; and how many were lost since.
-
-        Args:
-            timeout: Seconds to wait at most.
-
-        Returns:
-            float32 [samples], a copy, empty after the timeout; and the number lost.
-        """
-        deadline = time.monotonic() + timeout
-        while self._written == self._read and self._lost == self._lost_told:
-            self._arrived.clear()
-            # What arrived before the clearing is seen here, what arrives after it ends the wait.
-            if self._written != self._read or self._lost != self._lost_told:
-                break
-            if not self._arrived.wait(max(0.0, deadline - time.monotonic())):
-                break
-        written, lost = self._written, self._lost
-        positions = np.arange(self._read, written) % len(self._samples)
-        samples = self._samples[positions]
-        self._read = written
-        newly_lost, self._lost_told = lost - self._lost_told, lost
-        return samples, newly_lost
+_RETRY_SECONDS = 2.0
 
 
 class Microphone:
     """A capture device, at its own rate; opened by `with`.
+
+    PortAudio's callback copies into a bounded ring and does nothing else: a slow reader loses
+    samples, which are counted, but never holds up the audio thread.
+
+    A device that goes away is waited for and opened again. PortAudio is started anew for that,
+    which ends other PortAudio streams of the process, such as a playback through sounddevice;
+    other microphones are spared.
 
     Attributes:
         name: Of the device, once open.
         sample_rate: The device's own, in Hz, once open.
     """
 
-    def __init__(self, device: str | int | None = None) -> None:
+    def __init__(
+        self,
+        device: str | int | None = None,
+        on_status: Callable[[str], None] | None = None,
+    ) -> None:
         """Choose a device.
 
         Args:
-            device: Part of a name, or an index of `list_microphones`; None: the default one.
+            device: Part of a name, or an index of `list_microphones`; None: the default one. After
+                a loss a name is looked up anew, and the device of an index by its name.
+            on_status: Called with a line of text when the device goes away, and when it is back,
+                by the thread that reads `blocks`. None: a warning of `logging`.
         """
         self._device = device
+        self._on_status = on_status or logging.getLogger(__name__).warning
+        self._closing = threading.Event()
         self.name = ""
         self.sample_rate = 0
 
@@ -107,39 +62,8 @@ class Microphone:
         Raises:
             MicrophoneError: If there is no PortAudio, no such device, or it refuses.
         """
-        sounddevice = _portaudio()
-        try:
-            info = sounddevice.query_devices(self._device, "input")
-        except (ValueError, sounddevice.PortAudioError) as error:
-            wanted = (
-                "no microphone found" if self._device is None else f"no microphone {self._device!r}"
-            )
-            raise MicrophoneError(
-                f"{wanted} ({_reason(error)}); `ser-listen --list-devices` shows what is there"
-            ) from error
-        self.name = info["name"]
-        self.sample_rate = int(info["default_samplerate"])
-        self._ring = SampleRing(int(self.sample_rate * _RING_SECONDS))
-        try:
-            self._stream = sounddevice.InputStream(
-                device=self._device,
-                samplerate=self.sample_rate,
-                channels=1,
-                dtype="float32",
-                blocksize=int(self.sample_rate * _BLOCK_SECONDS),
-                latency="high",
-                callback=self._callback,
-            )
-            try:
-                self._stream.start()
-            except sounddevice.PortAudioError:
-                self._stream.close()
-                raise
-        except sounddevice.PortAudioError as error:
-            raise MicrophoneError(
-                f"the microphone {self.name!r} cannot be opened ({_reason(error)}): "
-                "is it in use, or not permitted?"
-            ) from error
+        self._closing.clear()
+        self._use(open_device(self._device))
         return self
 
     def __exit__(
@@ -148,31 +72,74 @@ class Microphone:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.close()
+        self._closing.set()
+        self._capture.close()
 
-    def blocks(self) -> Iterator[tuple[NDArray[np.float32], float]]:
-        """Captured samples, without end: float32 [samples], and milliseconds lost before them.
+    @property
+    def backlog(self) -> float:
+        """Seconds of captured audio that wait to be read."""
+        return len(self._capture.ring) / self.sample_rate
 
-        Raises:
-            MicrophoneError: If the device stops delivering.
+    def blocks(self) -> Iterator[tuple[NDArray[np.float32], int, float]]:
+        """Captured audio, until the microphone is closed.
+
+        Yields:
+            All samples that are there, up to the next gap: float32 [samples]; their rate in Hz,
+            which may be another after the device was away; and the milliseconds lost just
+            before them, the time away included.
         """
-        lost_before = 0
-        while True:
-            samples, lost = self._ring.read(_SILENT_DEVICE_SECONDS)
-            if not len(samples) and not lost:
-                raise MicrophoneError(
-                    f"the microphone {self.name!r} has delivered nothing for "
-                    f"{_SILENT_DEVICE_SECONDS:g} s: was it unplugged?"
-                )
-            # A full ring loses what comes after its content: it belongs to the next block.
-            yield samples, 1000 * lost_before / self.sample_rate
-            lost_before = lost
+        away_ms = 0.0
+        while not self._closing.is_set():
+            samples, lost = self._capture.ring.read(_SILENT_DEVICE_SECONDS)
+            if len(samples):
+                yield samples, self.sample_rate, away_ms + 1000 * lost / self.sample_rate
+                away_ms = 0.0
+            elif not self._closing.is_set():
+                away_ms += self._come_back()
 
-    def _callback(self, samples: NDArray[np.float32], frames: int, _time: Any, status: Any) -> None:
-        self._ring.write(samples[:, 0])
-        if status.input_overflow:
-            # PortAudio does not say how much it lost; at least a block.
-            self._ring.add_lost(frames)
+    def _come_back(self) -> float:
+        """Open the lost device again, however long that takes; how many milliseconds it took.
+
+        Counted from its last block to its first new one, with what its ring had no room for.
+        """
+        lost = self._capture
+        why = (
+            "is gone"
+            if lost.ring.ended
+            else f"has delivered nothing for {_SILENT_DEVICE_SECONDS:g} s"
+        )
+        self._on_status(f"the microphone {self.name!r} {why}: waiting for it to come back")
+        lost.close()
+        unread_ms = 1000 * lost.ring.lost_at_end / lost.sample_rate
+        while (capture := self._delivering()) is None:
+            if self._closing.wait(_RETRY_SECONDS):
+                return unread_ms
+        self._use(capture)
+        if self._closing.is_set():  # meanwhile, by another thread, which knew only the lost one
+            capture.close()
+        first_sample_at = capture.ring.first_at - capture.block_samples / capture.sample_rate
+        away = max(0.0, first_sample_at - lost.ring.last_at)
+        self._on_status(
+            f"listening again to {self.name!r} at {self.sample_rate} Hz, after {away:.1f} s"
+        )
+        return unread_ms + 1000 * away
+
+    def _delivering(self) -> CaptureDevice | None:
+        """The device, opened again, if it is there and delivers."""
+        try:
+            capture = reopen_device(self._again)
+        except MicrophoneError:
+            return None  # it is not back yet, which was told when it went
+        if capture.ring.wait(_SILENT_DEVICE_SECONDS) and not self._closing.is_set():
+            return capture
+        capture.close()
+        return None
+
+    def _use(self, capture: CaptureDevice) -> None:
+        self._capture = capture
+        self.name, self.sample_rate = capture.known.name, capture.sample_rate
+        # By then an index may be another device's.
+        self._again = capture.known if isinstance(self._device, int) else self._device
 
 
 def list_microphones() -> list[tuple[int, str, int]]:
@@ -181,28 +148,13 @@ def list_microphones() -> list[tuple[int, str, int]]:
     Raises:
         MicrophoneError: If there is no PortAudio library, or it cannot tell.
     """
-    sounddevice = _portaudio()
+    sounddevice = portaudio()
     try:
         devices = sounddevice.query_devices()
     except sounddevice.PortAudioError as error:
-        raise MicrophoneError(f"cannot list the capture devices: {_reason(error)}") from error
+        raise MicrophoneError(f"cannot list the capture devices: {reason(error)}") from error
     return [
         (device["index"], device["name"], int(device["default_samplerate"]))
         for device in devices
         if device["max_input_channels"] > 0
     ]
-
-
-def _portaudio() -> ModuleType:
-    """The sounddevice module, imported only where a microphone is wanted."""
-    try:
-        import sounddevice
-    except OSError as error:
-        raise MicrophoneError(_NO_PORTAUDIO) from error
-    except Exception as error:  # its own PortAudioError, which cannot be named before the import
-        raise MicrophoneError(f"PortAudio does not start: {_reason(error)}") from error
-    return sounddevice
-
-
-def _reason(error: Exception) -> str:
-    return str(error.args[0] if error.args else error).rstrip(".")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from ser_runtime.backend import Backend
+from ser_runtime.backend import reason
+from ser_runtime.errors import MissingExtraError
 from ser_runtime.errors import ModelFileError
 from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.features import compute_features
@@ -18,6 +19,7 @@ from ser_runtime.temperature import apply_temperature
 
 DEFAULT_MODEL = "cnn"
 _LARGEST_FILE = 1 << 30
+_LITERT_IDENTIFIER = b"TFL3"
 
 
 class Model:
@@ -28,11 +30,8 @@ class Model:
         source: Where it was opened from.
     """
 
-    def __init__(
-        self, session: onnxruntime.InferenceSession, metadata: ModelMetadata, source: str
-    ) -> None:
-        self._session = session
-        self._input = session.get_inputs()[0].name
+    def __init__(self, backend: Backend, metadata: ModelMetadata, source: str) -> None:
+        self._backend = backend
         self.metadata = metadata
         self.source = source
 
@@ -41,26 +40,20 @@ class Model:
         """Open a model of the package by name, or a model file by path.
 
         Args:
-            source: One of `packaged_models()`, or the path of an ONNX file by `ser-export`.
+            source: One of `packaged_models()`, or the path of an ONNX file by `ser-export`, or of a
+                LiteRT file with `write_litert_metadata`'s properties; the content tells which.
 
         Raises:
             ModelFileError: If it is missing, corrupt, foreign (no metadata), or made for features
                 that this version cannot compute.
+            MissingExtraError: If it is a LiteRT file, and the extra `litert` is not installed.
         """
         content, shown = _read(source)
         try:
-            session = onnxruntime.InferenceSession(
-                content, _session_options(), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            # onnxruntime raises a dozen types of its own, none of them public.
-            first_line = str(error).strip().splitlines()[0][:200] if str(error) else "no reason"
-            raise ModelFileError(f"{shown} is not a readable ONNX model: {first_line}") from error
-        try:
-            metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
-            model = cls(session, metadata, shown)
+            backend, properties = _open_backend(content)
+            model = cls(backend, ModelMetadata.from_properties(properties), shown)
             model._try_out()
-        except ModelFileError as error:
+        except (ModelFileError, MissingExtraError) as error:
             raise type(error)(f"cannot use {shown}: {error}") from error
         return model
 
@@ -87,8 +80,7 @@ class Model:
 
     def raw_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `predict`, without the temperature: the network's own output."""
-        inputs = self.metadata.standardization(features)
-        return self._session.run(None, {self._input: inputs})[0]
+        return self._backend.run(self.metadata.standardization(features))
 
     def recognize(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of one window of audio.
@@ -107,8 +99,8 @@ class Model:
         try:
             silence = np.zeros((1, *self.spec.shape), np.float32)
             probabilities = self.raw_probabilities(silence)
-        except Exception as error:  # as in `open`
-            raise ModelFileError(f"it does not take its own features: {error}") from error
+        except Exception as error:  # of the backend's library, as when it was opened
+            raise ModelFileError(f"it does not take its own features: {reason(error)}") from error
         if probabilities.shape != (1, len(self.labels)) or not np.isfinite(probabilities).all():
             raise ModelFileError("it does not return one probability for each of its labels")
 
@@ -143,15 +135,13 @@ def _read(source: str | Path) -> tuple[bytes, str]:
         raise ModelFileError(f"cannot read the model file {path}: {error.strerror}") from error
 
 
-def _session_options() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    # A small model is fastest on one thread; idle threads that spin would cost more than it does.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A model is one file: this is where its external data would be looked for.
-    options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", os.devnull
-    )
-    options.log_severity_level = 4
-    return options
+def _open_backend(content: bytes) -> tuple[Backend, dict[str, str]]:
+    """The network in the content of a model file, and its metadata properties."""
+    # Either library takes tens of milliseconds and MiB: only the one that is needed is loaded.
+    if content[4:8] == _LITERT_IDENTIFIER:
+        from ser_runtime.litert_backend import open_litert
+
+        return open_litert(content)
+    from ser_runtime.onnx_backend import open_onnx
+
+    return open_onnx(content)

@@ -82,7 +82,7 @@ class ModelMetadata:
         try:
             fields: dict[str, Any] = {name: json.loads(value) for name, value in own.items()}
             version = fields.pop("format_version")
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, RecursionError) as error:
             raise ModelFileError(f"its metadata is damaged: {error}") from error
         if version != FORMAT_VERSION:
             raise ModelFileError(

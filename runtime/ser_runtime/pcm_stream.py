@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from typing import BinaryIO
 
 import numpy as np
@@ -17,7 +18,12 @@ from ser_runtime.samples import LOWEST_RATE
 from ser_runtime.samples import MOST_CHANNELS
 from ser_runtime.truncation import UNKNOWN_LENGTH
 
-SAMPLE_TYPES = {"s16le": np.dtype("<i2"), "s32le": np.dtype("<i4"), "f32le": np.dtype("<f4")}
+SAMPLE_TYPES = {
+    "s16le": np.dtype("<i2"),
+    "s24le": np.dtype("V3"),  # three bytes: numpy has no such number
+    "s32le": np.dtype("<i4"),
+    "f32le": np.dtype("<f4"),
+}
 _BLOCK_SECONDS = 0.1
 _LARGEST_CHUNK = 1 << 20
 _COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF", b"RF64": "RF64"}
@@ -88,7 +94,8 @@ class PcmStream:
     def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The samples as they come: int16, int32 or float32 [samples, channels].
 
-        A last frame of which bytes are missing is left out.
+        24 bits come as int32, of its full scale. A last frame of which bytes are missing is left
+        out.
 
         Raises:
             AudioError: If there are no samples at all.
@@ -103,10 +110,8 @@ class PcmStream:
             whole = len(content) - len(content) % frame_bytes
             if whole:
                 any_yet = True
-                samples = np.frombuffer(content[:whole], sample_type)
-                yield samples.astype(sample_type.newbyteorder("="), copy=False).reshape(
-                    -1, self.format.channels
-                )
+                samples = _samples(content[:whole], sample_type)
+                yield samples.reshape(-1, self.format.channels)
             rest = content[whole:]
             if not new:
                 break
@@ -143,16 +148,31 @@ class PcmStream:
         return content
 
 
+def _samples(content: bytes, sample_type: np.dtype[Any]) -> NDArray[np.generic]:
+    """Numbers in this machine's byte order: int16, int32 or float32 [samples of all channels]."""
+    if sample_type.itemsize == 3:
+        wide = np.zeros((len(content) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
+        content, sample_type = wide.tobytes(), SAMPLE_TYPES["s32le"]
+    samples = np.frombuffer(content, sample_type)
+    return samples.astype(sample_type.newbyteorder("="), copy=False)
+
+
 def _wav_format(content: bytes) -> PcmFormat:
     if len(content) < 16:
         raise AudioError("the WAV header on standard input is damaged")
     tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
     if tag == _EXTENSIBLE and len(content) >= 26:
         tag = struct.unpack("<H", content[24:26])[0]
-    known = {(_PCM, 16): "s16le", (_PCM, 32): "s32le", (_FLOAT, 32): "f32le"}
+    known = {
+        (_PCM, 16): "s16le",
+        (_PCM, 24): "s24le",
+        (_PCM, 32): "s32le",
+        (_FLOAT, 32): "f32le",
+    }
     if (tag, bits) not in known or not channels:
         raise AudioError(
             f"WAV on standard input has format {tag} with {bits} bits and {channels} channels; "
-            "taken are 16- and 32-bit PCM and 32-bit float"
+            "taken are 16-, 24- and 32-bit PCM and 32-bit float"
         )
     return PcmFormat(rate, channels, known[tag, bits])

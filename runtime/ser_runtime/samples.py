@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,36 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 LARGEST_SAMPLE = 1e4
 """80 dB above full scale: what exceeds it is no sound, and its power would overflow."""
 MOST_CHANNELS = 64
+_PROBE_SECONDS, _PROBE_PIECES = 2.0, 2_000
 _FULL_SCALE = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
+
+
+def check_samples(samples: NDArray[Any]) -> None:
+    """Refuse what `to_mono` cannot take.
+
+    Raises:
+        AudioError: If type or shape is none of those of `to_mono`.
+    """
+    if samples.ndim not in (1, 2) or (
+        samples.ndim == 2 and not 1 <= samples.shape[1] <= MOST_CHANNELS
+    ):
+        raise AudioError(
+            f"samples must be [samples] or [samples, channels], not of shape {samples.shape}"
+        )
+    if samples.dtype not in (np.float32, np.float64) and samples.dtype not in _FULL_SCALE:
+        raise AudioError(f"samples must be float32, float64, int16 or int32, not {samples.dtype}")
+
+
+def check_rate(sample_rate: int) -> None:
+    """Refuse a sample rate that cannot be.
+
+    Raises:
+        AudioError: If it is not within 1 to 768 kHz.
+    """
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise AudioError(
+            f"the sample rate must lie within {LOWEST_RATE} to {HIGHEST_RATE} Hz, not {sample_rate}"
+        )
 
 
 def to_mono(samples: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
@@ -30,17 +60,10 @@ def to_mono(samples: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
     Raises:
         AudioError: If type or shape is none of these.
     """
-    if samples.ndim not in (1, 2) or (
-        samples.ndim == 2 and not 1 <= samples.shape[1] <= MOST_CHANNELS
-    ):
-        raise AudioError(
-            f"samples must be [samples] or [samples, channels], not of shape {samples.shape}"
-        )
+    check_samples(samples)
     if scale := _FULL_SCALE.get(samples.dtype):
         mono = samples if samples.ndim == 1 else samples.mean(axis=1)
         return (mono / np.float32(scale)).astype(np.float32), 0
-    if samples.dtype not in (np.float32, np.float64):
-        raise AudioError(f"samples must be float32, float64, int16 or int32, not {samples.dtype}")
     possible = np.abs(samples) <= LARGEST_SAMPLE  # false for NaN
     replaced = samples.size - int(np.count_nonzero(possible))
     if replaced:
@@ -52,8 +75,8 @@ def to_mono(samples: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
 class Resampler:
     """Brings mono samples to another rate, a chunk at a time (soxr HQ).
 
-    The output does not depend on the chunks, is aligned with the input, and comes up to 40 ms
-    late. Equal rates pass through.
+    The output does not depend on the chunks, is aligned with the input, and comes late, in bursts
+    (`resampling_delay`). Equal rates pass through.
     """
 
     def __init__(self, sample_rate: int, target_rate: int) -> None:
@@ -62,11 +85,7 @@ class Resampler:
         Raises:
             AudioError: If the rate is not within 1 to 768 kHz.
         """
-        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-            raise AudioError(
-                f"the sample rate must lie within {LOWEST_RATE} to {HIGHEST_RATE} Hz, "
-                f"not {sample_rate}"
-            )
+        check_rate(sample_rate)
         self.sample_rate = sample_rate
         self._stream = None
         if sample_rate != target_rate:
@@ -86,3 +105,20 @@ class Resampler:
         if self._stream is None:
             return nothing
         return self._stream.resample_chunk(nothing, last=True)
+
+
+@cache
+def resampling_delay(sample_rate: int, target_rate: int) -> float:
+    """How late the output of a `Resampler` comes at most, in seconds; measured, once per rates.
+
+    Between 37 ms (from 24 or 48 kHz) and 116 ms (from 8 kHz) to 16 kHz; 0 for equal rates.
+    """
+    if sample_rate == target_rate:
+        return 0.0
+    resampler = Resampler(sample_rate, target_rate)
+    piece = np.zeros(max(1, round(sample_rate * _PROBE_SECONDS / _PROBE_PIECES)), np.float32)
+    latest, done = 0.0, 0
+    for pieces in range(1, _PROBE_PIECES + 1):
+        latest = max(latest, pieces * len(piece) / sample_rate - done / target_rate)
+        done += len(resampler.push(piece))
+    return latest

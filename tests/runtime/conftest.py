@@ -48,7 +48,12 @@ def prediction() -> Prediction:
         confidence=0.7,
         certain=True,
         probabilities=probabilities,
+        smoothed=dict(probabilities),
+        voice=True,
         complete=True,
         level_dbfs=-30.04,
         dropped_ms=12.34,
+        segment_start=False,
+        voice_start=61.5,
+        voice_end=63.2,
     )

@@ -191,3 +191,13 @@ def test_the_file_is_closed_at_the_end_of_the_block(tmp_path: Path) -> None:
         blocks = audio.blocks()
     with pytest.raises(RuntimeError, match="closed"):
         next(blocks)
+
+
+@pytest.mark.parametrize(("rate", "channels", "named"), [(999, 1, "999 Hz"), (16_000, 65, "65 ch")])
+def test_a_file_beyond_the_limits_is_named(
+    tmp_path: Path, rate: int, channels: int, named: str
+) -> None:
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, np.zeros((100, channels)), rate)
+    with pytest.raises(AudioError, match=rf"odd\.wav has {named}"), AudioFile(path):
+        pass

@@ -9,7 +9,7 @@ from pathlib import Path
 
 HEAVY = {
     "tensorflow", "keras", "torch", "jax", "librosa", "scipy", "sklearn", "numba", "matplotlib",
-    "onnx", "sounddevice", "ser_train", "ser_export",
+    "onnx", "sounddevice", "ai_edge_litert", "flatbuffers", "ser_train", "ser_export",
 }  # fmt: skip
 RECOGNIZE = """
 import json

@@ -1,31 +1,33 @@
-"""The ring between the audio thread and the reader, and what happens without a microphone."""
+"""The microphone: its callback, its losses, a device that goes away, and none at all."""
 
 from __future__ import annotations
 
 import ctypes.util
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
+from fake_portaudio import FakePortAudio
+from fake_portaudio import FakeStream
+from fake_portaudio import Plugged
+from fake_portaudio import counting
+from fake_portaudio import delivering
+from fake_portaudio import until
 from synthetic_corpora import voice
 
 from ser_runtime.errors import MicrophoneError
 from ser_runtime.labels import EMOTIONS
 from ser_runtime.microphone import Microphone
-from ser_runtime.microphone import SampleRing
+from ser_runtime.microphone import list_microphones
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -58,193 +60,205 @@ def without_library(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def counting(start: int, count: int) -> NDArray[np.float32]:
-    return np.arange(start, start + count, dtype=np.float32)
-
-
-def test_what_was_written_is_read_in_order() -> None:
-    ring = SampleRing(10)
-    ring.write(counting(0, 4))
-    ring.write(counting(4, 6))
-    samples, lost = ring.read(timeout=0)
-    assert samples.tolist() == list(range(10))
-    assert lost == 0
-
-
-def test_order_is_kept_where_the_ring_wraps() -> None:
-    ring = SampleRing(10)
-    ring.write(counting(0, 7))
-    ring.read(timeout=0)
-    ring.write(counting(7, 9))
-    assert ring.read(timeout=0)[0].tolist() == list(range(7, 16))
-
-
-def test_a_block_that_does_not_fit_is_lost_whole_and_counted() -> None:
-    ring = SampleRing(10)
-    ring.write(counting(0, 8))
-    ring.write(counting(8, 3))
-    ring.write(counting(11, 2))
-    samples, lost = ring.read(timeout=0)
-    assert samples.tolist() == [*range(8), 11, 12]
-    assert lost == 3
-
-
-def test_losses_are_told_once() -> None:
-    ring = SampleRing(4)
-    ring.write(counting(0, 5))
-    ring.add_lost(7)
-    assert ring.read(timeout=0)[1] == 12
-    assert ring.read(timeout=0)[1] == 0
-
-
-def test_what_was_read_is_a_copy() -> None:
-    ring = SampleRing(4)
-    ring.write(counting(0, 4))
-    samples, _ = ring.read(timeout=0)
-    ring.write(counting(10, 4))
-    assert samples.tolist() == [0, 1, 2, 3]
-
-
-def test_an_empty_ring_gives_nothing_after_the_timeout() -> None:
-    samples, lost = SampleRing(4).read(timeout=0.01)
-    assert (len(samples), lost) == (0, 0)
-
-
-def test_a_reader_that_waits_gets_what_arrives() -> None:
-    ring = SampleRing(4)
-    writer = threading.Timer(0.05, ring.write, [counting(0, 2)])
-    writer.start()
-    assert ring.read(timeout=60)[0].tolist() == [0, 1]
-    writer.join()
-
-
-def test_a_write_during_a_read_does_not_cut_the_next_wait_short() -> None:
-    class WriteAtClear(threading.Event):
-        """The audio thread's block, at the worst moment of a read."""
-
-        def clear(self) -> None:
-            super().clear()
-            if not self.written:
-                self.written = True
-                ring.write(counting(2, 2))
-
-        written = False
-
-    ring = SampleRing(8)
-    ring._arrived = WriteAtClear()
-    ring.write(counting(0, 2))
-    seen = ring.read(timeout=0)[0].tolist()
-    writer = threading.Timer(0.05, ring.write, [counting(4, 2)])
-    writer.start()
-    while len(seen) < 6:
-        samples, _ = ring.read(timeout=60)
-        assert len(samples), "the microphone would be taken for unplugged"
-        seen += samples.tolist()
-    writer.join()
-    assert seen == [0, 1, 2, 3, 4, 5]
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    capacity=st.integers(1, 20),
-    steps=st.lists(st.one_of(st.none(), st.integers(0, 25)), max_size=40),
-)
-def test_every_sample_is_read_once_or_counted_as_lost(
-    capacity: int, steps: list[int | None]
-) -> None:
-    ring, kept, read, lost, written = SampleRing(capacity), [], [], 0, 0
-    for step in [*steps, None]:
-        if step is None:
-            samples, newly_lost = ring.read(timeout=0)
-            read += samples.tolist()
-            lost += newly_lost
-            continue
-        fits = step <= capacity - (len(kept) - len(read))
-        ring.write(counting(written, step))
-        kept += range(written, written + step) if fits else []
-        written += step
-    assert read == kept
-    assert lost == written - len(kept)
+USB = Plugged("USB microphone: Audio (hw:1,0)")
+OTHER = Plugged("Built-in: Analog (hw:0,0)", rate=2_000)
 
 
 @pytest.fixture
-def eager_switching() -> Iterator[None]:
-    """Threads change places as often as Python can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
+def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
+    """One USB microphone of 1 kHz, blocks of 100 samples; a lost device is looked for at once."""
+    fake = FakePortAudio(USB)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    monkeypatch.setattr("ser_runtime.microphone._RETRY_SECONDS", 0.01)
+    return fake
 
 
-@pytest.mark.usefixtures("eager_switching")
-@pytest.mark.parametrize("capacity", [64, 100_000])
-def test_order_and_counts_hold_between_two_threads(capacity: int) -> None:
-    ring, sizes = SampleRing(capacity), [1 + n * 7 % 40 for n in range(2_000)]
-    done = threading.Event()
-
-    def write() -> None:
-        start = 0
-        for size in sizes:
-            ring.write(counting(start, size))
-            start += size
-        done.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    parts, lost, ended = [], 0, False
-    while not ended:
-        ended = done.is_set()
-        samples, newly_lost = ring.read(timeout=0.01)
-        parts.append(samples)
-        lost += newly_lost
-    writer.join()
-    read = np.concatenate(parts)
-    assert (np.diff(read) > 0).all()
-    assert len(read) + lost == sum(sizes)
-    assert lost == 0 or capacity == 64
+def test_the_device_is_opened_at_its_own_rate_with_blocks_of_a_tenth_of_a_second(
+    portaudio: FakePortAudio,
+) -> None:
+    portaudio.plugged = [Plugged("48k", rate=48_000)]
+    portaudio._initialize()
+    with Microphone() as microphone:
+        assert (microphone.name, microphone.sample_rate) == ("48k", 48_000)
+    options = portaudio.streams[0].options
+    assert (options["samplerate"], options["blocksize"], options["channels"]) == (48_000, 4_800, 1)
 
 
-def callback(microphone: Microphone, samples: NDArray[np.float32], overflow: bool) -> None:
-    microphone._callback(samples, len(samples), None, SimpleNamespace(input_overflow=overflow))
+def test_blocks_hold_all_that_is_there(portaudio: FakePortAudio) -> None:
+    with Microphone() as microphone:
+        portaudio.streams[0].deliver(blocks=3)
+        assert microphone.backlog == pytest.approx(0.3)
+        samples, rate, dropped_ms = next(microphone.blocks())
+        assert microphone.backlog == 0
+    assert (rate, dropped_ms) == (1_000, 0.0)
+    np.testing.assert_array_equal(samples, counting(0, 300))
 
 
-def test_the_callback_only_copies_into_the_ring() -> None:
-    microphone = Microphone()
-    microphone._ring = SampleRing(100)
-    block = counting(0, 6).reshape(-1, 1)
-    callback(microphone, block, overflow=False)
-    block[:] = -1  # PortAudio uses its buffer again
-    samples, lost = microphone._ring.read(timeout=0)
-    assert samples.tolist() == [0, 1, 2, 3, 4, 5]
-    assert lost == 0
+def test_an_overflow_of_the_device_counts_as_a_block_lost_before_its_samples(
+    portaudio: FakePortAudio,
+) -> None:
+    with Microphone() as microphone:
+        portaudio.streams[0].deliver()
+        portaudio.streams[0].deliver(overflow=True)
+        blocks = microphone.blocks()
+        first, second = next(blocks), next(blocks)
+    assert (first[2], second[2]) == (0.0, 100.0)
+    np.testing.assert_array_equal(second[0], counting(200, 100))
 
 
-def test_an_overflow_of_the_device_counts_as_a_lost_block() -> None:
-    microphone = Microphone()
-    microphone._ring = SampleRing(100)
-    callback(microphone, counting(0, 6).reshape(-1, 1), overflow=True)
-    assert microphone._ring.read(timeout=0)[1] == 6
+def test_no_callback_waits_for_a_slow_reader_and_every_lost_sample_is_counted(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader stands still until 8 blocks more were delivered, and the ring holds 5.
+
+    A callback that waited for room would never return, and the reader would stand still for ever.
+    """
+    monkeypatch.setattr("ser_runtime.capture_device._RING_SECONDS", 0.5)
+    place, dropped, stalls = 0, 0.0, 0
+    with Microphone() as microphone:
+        stream = portaudio.streams[0]
+        audio = stream.deliver_in_real_time(blocks=24)
+        for samples, rate, dropped_ms in microphone.blocks():
+            place += round(dropped_ms * rate / 1000)
+            np.testing.assert_array_equal(samples, counting(place, len(samples)))
+            place += len(samples)
+            dropped += dropped_ms
+            if place == 2_400:
+                break
+            if stalls < 2:
+                stalls += 1
+                stream.wait_for(blocks=8)
+        audio.join()
+    assert dropped >= 2 * 200
 
 
-def test_blocks_tell_what_was_lost_in_milliseconds() -> None:
-    microphone = Microphone()
-    microphone.sample_rate, microphone._ring = 1_000, SampleRing(10)
-    callback(microphone, counting(0, 8).reshape(-1, 1), overflow=False)
-    callback(microphone, counting(8, 25).reshape(-1, 1), overflow=False)
-    blocks = microphone.blocks()
-    samples, lost_ms = next(blocks)
-    assert (samples.tolist(), lost_ms) == (list(range(8)), 0.0)
-    callback(microphone, counting(33, 4).reshape(-1, 1), overflow=False)
-    samples, lost_ms = next(blocks)
-    assert (samples.tolist(), lost_ms) == (list(range(33, 37)), 25.0)
+def test_a_lost_device_is_told_once_and_opened_again_when_it_is_back(
+    portaudio: FakePortAudio,
+) -> None:
+    told: list[str] = []
+    with Microphone(on_status=told.append) as microphone:
+        blocks = microphone.blocks()
+        portaudio.streams[0].deliver()
+        next(blocks)
+        portaudio.plugged, portaudio.on_open = [], delivering
+        lost_at = time.monotonic()
+        portaudio.streams[0].fail()
+        comes_back = threading.Timer(0.3, lambda: setattr(portaudio, "plugged", [OTHER]))
+        comes_back.start()
+        samples, rate, dropped_ms = next(blocks)
+        away = time.monotonic() - lost_at
+        portaudio.streams[-1].deliver()
+        after = next(blocks)
+    assert told == [
+        f"the microphone {USB.name!r} is gone: waiting for it to come back",
+        f"listening again to {OTHER.name!r} at 2000 Hz, after {dropped_ms / 1000:.1f} s",
+    ]
+    assert (microphone.name, rate) == (OTHER.name, 2_000)
+    np.testing.assert_array_equal(samples, counting(0, 200))
+    # From its last block to the start of its first new one, of 0.1 s.
+    assert 200 <= dropped_ms <= 1000 * away
+    assert after[2] == 0.0
+    assert portaudio.streams[0].closed
 
 
-def test_a_device_that_delivers_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser_runtime.microphone._SILENT_DEVICE_SECONDS", 0.01)
-    microphone = Microphone()
-    microphone.name, microphone._ring = "USB microphone", SampleRing(10)
-    with pytest.raises(MicrophoneError, match=r"USB microphone.*unplugged"):
+def test_what_the_ring_had_no_room_for_counts_when_the_device_is_back(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ser_runtime.capture_device._RING_SECONDS", 60.0)
+    dropped = []
+    for lost_blocks in (0, 500):
+        with Microphone(on_status=lambda text: None) as microphone:
+            blocks = microphone.blocks()
+            portaudio.streams[-1].deliver(blocks=600)
+            portaudio.streams[-1].deliver(blocks=lost_blocks)
+            next(blocks)
+            portaudio.on_open = delivering
+            portaudio.streams[-1].fail()
+            dropped.append(next(blocks)[2])
+            portaudio.on_open = lambda stream: None
+    assert dropped[1] - 50_000 == pytest.approx(dropped[0], abs=5_000)
+
+
+def test_a_device_that_delivers_nothing_is_opened_again(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ser_runtime.microphone._SILENT_DEVICE_SECONDS", 0.1)
+    told: list[str] = []
+    with Microphone(on_status=told.append) as microphone:
+        portaudio.on_open = delivering
+        samples, _, dropped_ms = next(microphone.blocks())
+    assert told[0].startswith(f"the microphone {USB.name!r} has delivered nothing for 0.1 s")
+    assert len(told) == 2
+    assert len(samples) == 100
+    assert dropped_ms > 0
+
+
+def test_a_device_that_opens_and_delivers_nothing_is_not_yet_back(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ser_runtime.microphone._SILENT_DEVICE_SECONDS", 0.1)
+
+    def at_the_third_time(stream: FakeStream) -> None:
+        if len(portaudio.streams) == 4:
+            delivering(stream)
+
+    told: list[str] = []
+    with Microphone(on_status=told.append) as microphone:
+        portaudio.on_open = at_the_third_time
+        portaudio.streams[0].fail()
         next(microphone.blocks())
+    assert len(told) == 2
+    assert all(stream.closed for stream in portaudio.streams)
+
+
+@pytest.mark.parametrize("plugged", [[], [USB]])
+def test_a_closed_microphone_ends_its_blocks(
+    portaudio: FakePortAudio, plugged: list[Plugged]
+) -> None:
+    told: list[str] = []
+    with Microphone(on_status=told.append) as microphone:
+        portaudio.plugged = plugged
+        reader = threading.Thread(target=lambda: list(microphone.blocks()))
+        reader.start()
+        if not plugged:  # closed while it waits for the device
+            portaudio.streams[0].fail()
+            until(lambda: bool(told))
+    reader.join(timeout=60)
+    assert not reader.is_alive()
+    assert len(told) == (0 if plugged else 1)
+
+
+def test_without_a_listener_a_loss_is_a_warning(
+    portaudio: FakePortAudio, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Microphone() as microphone, caplog.at_level(logging.WARNING):
+        portaudio.on_open = delivering
+        portaudio.streams[0].fail()
+        next(microphone.blocks())
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "is gone" in caplog.text
+
+
+@pytest.mark.parametrize("device", [None, 3, "nothing like it"])
+def test_a_device_that_is_missing_at_first_is_an_error_at_once(
+    portaudio: FakePortAudio, device: str | int | None
+) -> None:
+    portaudio.plugged = []
+    portaudio._initialize()
+    with pytest.raises(MicrophoneError, match=r"no microphone.*--list-devices"), Microphone(device):
+        pass
+
+
+def test_a_device_that_refuses_at_first_is_an_error_at_once(portaudio: FakePortAudio) -> None:
+    portaudio.plugged = []
+    with pytest.raises(MicrophoneError, match="cannot be opened"), Microphone():
+        pass
+
+
+def test_only_capture_devices_are_listed(portaudio: FakePortAudio) -> None:
+    portaudio.plugged = [Plugged("speaker", inputs=0), OTHER]
+    portaudio._initialize()
+    assert list_microphones() == [(1, OTHER.name, 2_000)]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--list-devices"]])
@@ -292,7 +306,8 @@ def test_a_microphone_is_recognized_until_ctrl_c(made_up_model: Path, tmp_path: 
     samples = np.tile(voice("happy", seed=1, seconds=2.0, rate=44_100), 100)
     (samples * 32_767).astype("<i2").tofile(tmp_path / "sound.raw")
     configuration = NO_CARDS + FILE_DEVICE.format(path=tmp_path / "sound.raw")
-    command = [sys.executable, "-m", "ser_runtime", "--model", made_up_model, "--device", "played"]
+    options = ["--model", made_up_model, "--device", "played", "--vad", "off"]
+    command = [sys.executable, "-m", "ser_runtime", *options, "--min-confidence", "0"]
     with subprocess.Popen(
         list(map(str, command)),
         stdout=subprocess.PIPE,

@@ -42,7 +42,7 @@ def test_a_file_without_metadata_is_refused(properties: dict[str, str]) -> None:
         ModelMetadata.from_properties(properties)
 
 
-@pytest.mark.parametrize("text", ["", "{", "nan", "'one'"])
+@pytest.mark.parametrize("text", ["", "{", "nan", "'one'", "[" * 100_000])
 def test_a_value_that_is_no_json_is_refused(metadata: ModelMetadata, text: str) -> None:
     with pytest.raises(ModelFileError, match="damaged"):
         ModelMetadata.from_properties(metadata.to_properties() | {"ser_edge.note": text})

@@ -45,6 +45,15 @@ def test_raw_samples_come_as_they_were_sent(
     np.testing.assert_array_equal(got, samples)
 
 
+def test_samples_of_24_bits_come_as_int32_of_its_full_scale() -> None:
+    values = [0, 1, -1, 2**23 - 1, -(2**23), 0x123456]
+    content = b"".join(value.to_bytes(3, "little", signed=True) for value in values)
+    got = read(content + b"\x01\x02", PcmFormat(sample_type="s24le"))
+    assert got.dtype == np.int32
+    assert (got[:, 0] // 256).tolist() == values
+    assert (got[:, 0] % 256 == 0).all()
+
+
 def test_blocks_are_a_tenth_of_a_second() -> None:
     stream = PcmStream(io.BytesIO(S16.tobytes()), PcmFormat())
     assert [len(block) for block in stream.blocks()] == [1_600, 1_600, 1_600, 800]
@@ -76,6 +85,13 @@ def test_a_last_sample_that_is_cut_is_left_out() -> None:
     np.testing.assert_array_equal(read(S16.tobytes()[:-1])[:, 0], S16[:-1])
 
 
+@pytest.mark.parametrize("missing", [1, 3, 1_601])
+def test_a_wav_stream_that_breaks_off_gives_what_came_whole(missing: int) -> None:
+    whole = (len(S16) * 2 - missing) // 2
+    got = read(wav_bytes(TONE)[:-missing])
+    np.testing.assert_array_equal(got, read(wav_bytes(TONE))[:whole])
+
+
 def test_a_last_frame_that_lacks_a_channel_is_left_out() -> None:
     got = read(S16[:7].tobytes(), PcmFormat(channels=2))
     np.testing.assert_array_equal(got, S16[:6].reshape(-1, 2))
@@ -100,7 +116,8 @@ def test_an_impossible_number_of_channels_is_refused(channels: int) -> None:
 
 @pytest.mark.parametrize("container", ["WAV", "WAVEX"])
 @pytest.mark.parametrize(
-    ("subtype", "sample_type"), [("PCM_16", "s16le"), ("PCM_32", "s32le"), ("FLOAT", "f32le")]
+    ("subtype", "sample_type"),
+    [("PCM_16", "s16le"), ("PCM_24", "s24le"), ("PCM_32", "s32le"), ("FLOAT", "f32le")],
 )
 def test_a_wav_header_wins_over_the_given_format(
     container: str, subtype: str, sample_type: str
@@ -109,7 +126,7 @@ def test_a_wav_header_wins_over_the_given_format(
     content = wav_bytes(stereo, 44_100, format=container, subtype=subtype)
     stream = PcmStream(io.BytesIO(content), PcmFormat(8_000, 1, "s16le"))
     assert stream.format == PcmFormat(44_100, 2, sample_type)
-    full_scale = {"s16le": 2**15, "s32le": 2**31, "f32le": 1}[sample_type]
+    full_scale = {"s16le": 2**15, "s24le": 2**31, "s32le": 2**31, "f32le": 1}[sample_type]
     got = np.concatenate(list(stream.blocks())) / full_scale
     np.testing.assert_allclose(got, stereo, atol=2**-15)
 
@@ -133,7 +150,7 @@ def test_other_chunks_before_the_samples_are_skipped() -> None:
     np.testing.assert_array_equal(read(content[:12] + extra + content[12:]), read(content))
 
 
-@pytest.mark.parametrize("subtype", ["PCM_24", "PCM_U8", "DOUBLE", "ULAW"])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "DOUBLE", "ULAW"])
 def test_a_wav_header_of_another_format_is_refused(subtype: str) -> None:
     with pytest.raises(AudioError, match="WAV on standard input has format"):
         read(wav_bytes(TONE, subtype=subtype))

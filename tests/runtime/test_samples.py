@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ser_runtime.errors import AudioError
 from ser_runtime.samples import Resampler
+from ser_runtime.samples import resampling_delay
 from ser_runtime.samples import to_mono
 
 NOISE = (0.1 * np.random.default_rng(0).standard_normal(100_000)).astype(np.float32)
@@ -106,3 +107,21 @@ def test_a_chunk_without_samples_does_not_end_the_stream() -> None:
 def test_an_impossible_rate_is_refused(rate: float) -> None:
     with pytest.raises(AudioError, match="sample rate"):
         Resampler(rate, 16_000)  # type: ignore[arg-type]
+
+
+def test_equal_rates_have_no_delay() -> None:
+    assert resampling_delay(16_000, 16_000) == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rate=st.sampled_from([8_000, 11_025, 22_050, 44_100, 48_000, 96_000]),
+    sizes=st.lists(st.integers(1, 5_000), min_size=1, max_size=6),
+)
+def test_the_output_is_never_later_than_the_delay(rate: int, sizes: list[int]) -> None:
+    resampler, pushed, done, turn = Resampler(rate, 16_000), 0, 0, 0
+    while pushed < rate:
+        part = NOISE[: sizes[turn % len(sizes)]]
+        done += len(resampler.push(part))
+        pushed, turn = pushed + len(part), turn + 1
+        assert pushed / rate - done / 16_000 <= resampling_delay(rate, 16_000) + 1e-3

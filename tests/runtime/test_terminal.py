@@ -1,11 +1,15 @@
-"""What is drawn on a terminal."""
+"""What is shown of files."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import re
+import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +20,12 @@ from ser_runtime.labels import EMOTIONS
 from ser_runtime.prediction import Prediction
 from ser_runtime.prediction import Summary
 from ser_runtime.terminal import COLORS
-from ser_runtime.terminal import LiveView
+from ser_runtime.terminal import Lines
+from ser_runtime.terminal import PlainConsole
 from ser_runtime.terminal import file_progress
-from ser_runtime.terminal import show_line
+from ser_runtime.terminal import files_progress
 from ser_runtime.terminal import show_summary
+from ser_runtime.terminal import show_summary_table
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -52,8 +58,8 @@ def test_every_emotion_has_a_color_of_its_own() -> None:
 
 
 def test_a_line_tells_time_emotion_and_confidence(screen: Screen, prediction: Prediction) -> None:
-    show_line(screen.console, prediction)
-    assert screen.text == f"01:01.00 – 01:03.23  sad       70%  {'█' * 17}{'░' * 7}\n"
+    line = Lines(screen.console, segments=False).add(prediction)
+    assert ESCAPES.sub("", line) == f"01:01.00 – 01:03.23  sad       70%  {'█' * 17}{'░' * 7}\n"
 
 
 @pytest.mark.parametrize(
@@ -63,8 +69,41 @@ def test_a_line_tells_time_emotion_and_confidence(screen: Screen, prediction: Pr
 def test_a_line_remarks_what_to_doubt(
     screen: Screen, prediction: Prediction, changes: dict[str, bool], remark: str
 ) -> None:
-    show_line(screen.console, dataclasses.replace(prediction, **changes))
-    assert screen.text.endswith(f" {remark}\n")
+    line = Lines(screen.console, segments=False).add(dataclasses.replace(prediction, **changes))
+    assert ESCAPES.sub("", line).endswith(f" {remark}\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"label": "uncertain", "confidence": 0.3, "certain": False}, "uncertain 30%"),
+        (
+            {"label": None, "confidence": 0.0, "certain": False, "voice": False,
+             "probabilities": None, "smoothed": None},
+            "no voice   0%",
+        ),
+    ],
+)  # fmt: skip
+def test_a_line_without_an_emotion_is_dim(
+    screen: Screen, prediction: Prediction, changes: dict[str, Any], shown: str
+) -> None:
+    line = Lines(screen.console, segments=False).add(dataclasses.replace(prediction, **changes))
+    assert shown in ESCAPES.sub("", line)
+    assert "\x1b[2m" in line
+    assert "unsure" not in line
+
+
+def test_lines_of_segments_come_when_these_have_ended(
+    screen: Screen, prediction: Prediction
+) -> None:
+    lines = Lines(screen.console, segments=True)
+    assert lines.begin() + lines.add(prediction) == ""
+    assert ESCAPES.sub("", lines.end()).startswith("01:01.50 – 01:03.20  sad       70%  █")
+
+
+def test_lines_write_nothing_themselves(screen: Screen, prediction: Prediction) -> None:
+    Lines(screen.console, segments=False).add(prediction)
+    assert screen.text == ""
 
 
 @pytest.mark.parametrize(("windows", "counted"), [(1, "1 window,"), (4, "4 windows,")])
@@ -76,39 +115,49 @@ def test_the_summary_ranks_three_emotions(screen: Screen, windows: int, counted:
     )
 
 
-def test_the_live_panel_shows_the_newest_prediction(screen: Screen, prediction: Prediction) -> None:
-    with LiveView(screen.console, "USB microphone", "cnn") as view:
-        view.show(dataclasses.replace(prediction, label="happy", certain=False))
-    for shown in ("USB microphone · cnn", "HAPPY  70%  (unsure)", "-30 dBFS", "dropped 12 ms"):
-        assert shown in screen.text
-    for emotion in EMOTIONS:
-        assert re.search(rf"{emotion} +[█░]{{24}}", screen.text)
+def test_a_summary_without_voice_says_so(screen: Screen) -> None:
+    show_summary(screen.console, Summary(None, None, 0, 3.25))
+    assert screen.text == "whole recording: no voice  (3.2 s)\n"
 
 
-def test_the_live_panel_says_that_it_listens_until_then(screen: Screen) -> None:
-    with LiveView(screen.console, "USB microphone", "cnn"):
-        pass
-    assert "listening" in screen.text
+def test_a_table_has_a_row_for_each_recording(screen: Screen) -> None:
+    shares = dict.fromkeys(EMOTIONS, 0.0) | {"fear": 0.5, "sad": 0.3, "angry": 0.2}
+    answers = [
+        ("a.wav", Summary("fear", shares, 4, 70.0)),
+        ("quiet.wav", Summary(None, None, 0, 2.0)),
+        ("[bold]bad.wav", None),
+    ]
+    show_summary_table(screen.console, answers)
+    rows = [re.split(r"  +", row.strip()) for row in screen.text.splitlines()]
+    assert rows == [
+        ["file", "seconds", "label", "mean probabilities"],
+        ["a.wav", "70.0", "fear", "fear 50%, sad 30%, angry 20%"],
+        ["quiet.wav", "2.0", "no voice"],
+        ["[bold]bad.wav", "–", "not read"],
+        ["3 files, 01:12.00 of audio, 1 not read"],
+    ]
 
 
-@pytest.mark.parametrize(("level", "filled"), [(-120.0, 0), (-30.0, 12), (20.0, 24)])
-def test_the_level_bar_stays_within_its_range(
-    screen: Screen, prediction: Prediction, level: float, filled: int
-) -> None:
-    with LiveView(screen.console, "microphone", "cnn") as view:
-        view.show(dataclasses.replace(prediction, level_dbfs=level))
-    assert re.search(rf"level +{'█' * filled}{'░' * (24 - filled)} ", screen.text)
+def test_where_there_is_no_terminal_nothing_is_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    show_summary_table(PlainConsole(), [("x" * 300, None)])
+    assert "x" * 300 in capsys.readouterr().out
 
 
-def test_the_cursor_comes_back_after_an_error(screen: Screen) -> None:
-    def interrupted() -> None:
-        with LiveView(screen.console, "microphone", "cnn"):
-            raise KeyboardInterrupt
+def test_a_reader_that_goes_away_is_a_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    monkeypatch.setattr(sys, "stderr", os.fdopen(write, "w", buffering=1))
+    with pytest.raises(BrokenPipeError):
+        PlainConsole(stderr=True).print("text")
+    with suppress(BrokenPipeError):
+        sys.stderr.close()
 
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    drawn = screen.console.file.getvalue()  # type: ignore[attr-defined]
-    assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")
+
+def test_files_are_counted(screen: Screen) -> None:
+    with files_progress(screen.console, 3, hidden=False) as one_done:
+        one_done()
+        one_done()
+    assert "2/3" in screen.text
 
 
 @pytest.mark.parametrize("hidden", [True, False])

@@ -1,0 +1,75 @@
+"""The audio files that the arguments of a command name: files, and all that folders hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ser_runtime.errors import AudioError
+
+# Of files in folders; a file that is named itself may have any.
+AUDIO_SUFFIXES = frozenset(
+    {
+        ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64",
+        ".snd", ".w64", ".wav", ".wave",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AudioInput:
+    """A file to recognize.
+
+    Attributes:
+        path: As given, or within the folder that was given.
+        name: Its place in a folder of results: its name, or its path below the given folder.
+    """
+
+    path: Path
+    name: Path
+
+
+def find_audio(arguments: Sequence[str | Path]) -> tuple[list[AudioInput], list[AudioError]]:
+    """The files of the arguments, in their order; those of a folder are sorted by path.
+
+    Folders are searched to any depth, through links too, each folder once; hidden files are left
+    out. A file that two arguments name comes once.
+
+    Returns:
+        The files; and an error for each folder that cannot be read, or without an audio file.
+    """
+    found: dict[Path, AudioInput] = {}
+    errors: list[AudioError] = []
+    for argument in map(Path, arguments):
+        if not argument.is_dir():
+            found.setdefault(argument, AudioInput(argument, Path(argument.name)))
+            continue
+        errors_before = len(errors)
+        paths = sorted(_audio_below(argument, errors))
+        for path in paths:
+            found.setdefault(path, AudioInput(path, path.relative_to(argument)))
+        if not paths and len(errors) == errors_before:
+            known = ", ".join(sorted(AUDIO_SUFFIXES))
+            errors.append(AudioError(f"{argument} holds no audio file ({known})"))
+    return list(found.values()), errors
+
+
+def _audio_below(folder: Path, errors: list[AudioError]) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        errors.append(AudioError(f"cannot read {error.filename}: {error.strerror}"))
+
+    seen: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
+        # Sorted, so that of two ways to one folder the same is always taken.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        facts = Path(place).stat()
+        if (facts.st_dev, facts.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
+                yield Path(place, name)

@@ -1,0 +1,1 @@
+"""What `ser-listen` does, once its arguments are understood."""
