@@ -86,10 +86,17 @@ class TrainingError(SerError):
     exit_code = 11
 
 
+class WeightsError(SerError):
+    """Pretrained weights that are missing, damaged, of another architecture, or out of reach."""
+
+    exit_code = 12
+
+
 EXIT_CODES_HELP = """exit codes:
   0 success    2 wrong usage    3 audio    4 microphone    5 model file    6 corpora folder
   7 missing extra    8 disk full or not writable    9 run folder    10 export not verified
-  11 training failed    130 interrupted    141 output closed    143 terminated"""
+  11 training failed    12 pretrained weights
+  130 interrupted    141 output closed    143 terminated"""
 
 
 def run_command(command: Callable[[], int | None]) -> NoReturn:

@@ -29,7 +29,7 @@ class TrainingState:
         phase: `search` or `retrain`.
         history: Phase -> metric -> value of each epoch: `loss`, `accuracy`, `val_loss`,
             `val_accuracy`, `seconds`.
-        best_epoch: Epoch of the search, from 1, with the lowest validation loss.
+        best_epoch: The best epoch of the search, from 1.
         best_weights: Of that epoch, where they are kept.
     """
 
@@ -47,22 +47,28 @@ class TrainingState:
         return dataclasses.replace(self, phase=phase)
 
     def after_epoch(
-        self, metrics: dict[str, float], weights: list[NDArray[np.float32]] | None
+        self,
+        metrics: dict[str, float],
+        weights: list[NDArray[np.float32]] | None,
+        monitor: str = "val_loss",
     ) -> TrainingState:
         """The state after one more epoch.
 
         Args:
             metrics: Of the epoch.
             weights: Kept if the epoch is the best of the search; None to keep none.
+            monitor: The metric that tells: `val_loss` (lowest) or `val_accuracy` (highest); of
+                equals the first.
         """
         before = self.history.get(self.phase, {})
         after = {name: [*before.get(name, []), value] for name, value in metrics.items()}
         history = {**self.history, self.phase: after}
         best_epoch, best_weights = self.best_epoch, self.best_weights
         if self.phase == "search":
-            losses = after["val_loss"]
-            if losses[-1] == min(losses) and losses.count(losses[-1]) == 1:
-                best_epoch, best_weights = len(losses), weights
+            values = after[monitor]
+            best = min(values) if monitor == "val_loss" else max(values)
+            if values[-1] == best and values.count(best) == 1:
+                best_epoch, best_weights = len(values), weights
         return TrainingState(self.phase, history, best_epoch, best_weights)
 
 

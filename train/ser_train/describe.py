@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,27 @@ class LayerRow:
     shape: tuple[int, ...]
     parameters: int
     inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NetworkLayers:
+    """A network, layer by layer.
+
+    Attributes:
+        rows: Each after those that feed it.
+        parameters: In all.
+        trainable_parameters: Those that are trained.
+    """
+
+    rows: tuple[LayerRow, ...]
+    parameters: int
+    trainable_parameters: int
+
+
+def network_layers(model: keras.Model) -> NetworkLayers:
+    """The layers of a functional Keras model."""
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return NetworkLayers(tuple(layer_rows(model)), model.count_params(), trainable)
 
 
 def layer_rows(model: keras.Model) -> list[LayerRow]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from ser_runtime.temperature import apply_temperature
 from ser_train.checkpoint import TrainingState
 from ser_train.corpora import CorpusIndex
-from ser_train.dataset import Dataset
-from ser_train.dataset import Samples
+from ser_train.families import FamilyData
+from ser_train.families import SampleSet
+from ser_train.families import family
 from ser_train.metrics import confidence_threshold
 from ser_train.metrics import difference_from_report
 from ser_train.metrics import expected_calibration_error
@@ -26,7 +26,6 @@ from ser_train.training import EVALUATION_BATCH
 from ser_train.training import RETRAIN
 from ser_train.training import SEARCH
 from ser_train.training import Recipe
-from ser_train.training import predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class Evaluation:
 
 
 def evaluate(
-    recipe: Recipe, index: CorpusIndex, data: Dataset, model: keras.Model, state: TrainingState
+    recipe: Recipe, index: CorpusIndex, data: FamilyData, model: Any, state: TrainingState
 ) -> Evaluation:
     """Fit temperature and threshold on the validation clips, then score the test clips.
 
@@ -58,7 +57,8 @@ def evaluate(
     """
     protocol = PROTOCOLS[data.split.protocol]
     at_once = recipe.experiment.scored_at_once
-    validation, test = (predict(model, part, at_once) for part in (data.validation, data.test))
+    kind = family(recipe.experiment.family)
+    validation, test = (kind.predict(model, part, at_once) for part in (data.validation, data.test))
     temperature = fit_temperature(data.validation.classes, validation)
     calibrated = apply_temperature(validation, temperature)
     metrics: dict[str, Any] = {
@@ -77,13 +77,13 @@ def evaluate(
             "clips": len(data.validation),
             "accuracy": float((validation.argmax(axis=1) == data.validation.classes).mean()),
         },
-        "parameters": model.count_params(),
+        "parameters": kind.parameters(model),
         "split_hash": data.split.hash,
         "standard_split": is_standard(data.split),
         **_training_facts(recipe, state),
     }
     if at_once != EVALUATION_BATCH:
-        alone = predict(model, data.test, 1).argmax(axis=1)
+        alone = kind.predict(model, data.test, 1).argmax(axis=1)
         metrics["scored_at_once"] = at_once
         metrics["accuracy_one_at_a_time"] = float((alone == data.test.classes).mean())
     if (table := report_table(recipe.experiment.id)) is not None:
@@ -114,7 +114,7 @@ def _training_facts(recipe: Recipe, state: TrainingState) -> dict[str, Any]:
 
 
 def _clusters(
-    index: CorpusIndex, samples: Samples, shared_speakers: bool
+    index: CorpusIndex, samples: SampleSet, shared_speakers: bool
 ) -> tuple[list[str], list[str]]:
     """What the bootstrap draws, and the corpus, of each clip."""
     clip_of = {clip.id: clip for clip in index.clips}

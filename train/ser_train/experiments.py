@@ -42,6 +42,10 @@ class Experiment:
         needs: Packages, by import name, that not every training needs.
         scored_at_once: Clips in a batch when the network is scored; it matters to one that looks
             across them, whose accuracy one clip at a time is then measured too.
+        family: Name in `ser_train.families`: what the inputs are, and how it is trained.
+        monitor: What tells the best epoch: `val_loss` (lowest) or `val_accuracy` (highest).
+        pretrained: What its weights may start from, in words, for `--weights`, which it needs;
+            empty for none.
     """
 
     id: str
@@ -63,6 +67,9 @@ class Experiment:
     options: dict[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     scored_at_once: int = 256
+    family: str = "features"
+    monitor: str = "val_loss"
+    pretrained: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain JSON values."""

@@ -10,29 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from ser_runtime.errors import RunFolderError
 from ser_train.checkpoint import TrainingState
 from ser_train.corpora import CorpusIndex
-from ser_train.dataset import Dataset
-from ser_train.evaluation import Evaluation
 from ser_train.evaluation import evaluate
+from ser_train.families import FamilyData
+from ser_train.families import family
 from ser_train.plots import plot_confusion
 from ser_train.plots import plot_learning_curves
 from ser_train.run_folder import VERSION
 from ser_train.run_folder import RunFolder
-from ser_train.run_folder import StoredSet
 from ser_train.splits import Split
 from ser_train.tensorboard_log import TensorBoardLog
 from ser_train.training import EVALUATION_BATCH
 from ser_train.training import BatchProgress
 from ser_train.training import EpochReport
 from ser_train.training import Recipe
-from ser_train.training import train
-from ser_train.weights import save_weights
 
-_CALIBRATION_CLIPS = 300
 _TRAINING_FIELDS = (
     "architecture",
     "spec",
@@ -46,6 +41,8 @@ _TRAINING_FIELDS = (
     "crop",
     "options",
     "scored_at_once",
+    "family",
+    "monitor",
 )
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
 
@@ -79,6 +76,7 @@ class Run:
             "corpora_hash": self.index.content_hash,
             "backend": keras.backend.backend(),
             "precision": keras.config.dtype_policy().name,
+            "weights": self.recipe.weights and self.recipe.weights.to_dict(),
             "versions": {"python": platform.python_version(), **_versions()},
         }
 
@@ -102,10 +100,16 @@ class Run:
 def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without versions and wording, which may differ when a run goes on."""
     # Runs from before these fields have what was then the only choice.
-    defaults = {"standardization": "coefficient", "crop": "start", "options": {}}
-    defaults["scored_at_once"] = EVALUATION_BATCH
+    defaults: dict[str, Any] = {"standardization": "coefficient", "crop": "start", "options": {}}
+    defaults |= {"scored_at_once": EVALUATION_BATCH, "family": "features", "monitor": "val_loss"}
     experiment = {key: config["experiment"].get(key, defaults.get(key)) for key in _TRAINING_FIELDS}
-    return {"precision": "float32", **config, "experiment": experiment, "versions": None}
+    return {
+        "precision": "float32",
+        "weights": None,
+        **config,
+        "experiment": experiment,
+        "versions": None,
+    }
 
 
 def run_folder_name(experiment: str, split_name: str, seed: int) -> str:
@@ -115,7 +119,7 @@ def run_folder_name(experiment: str, split_name: str, seed: int) -> str:
 
 def complete_run(
     run: Run,
-    load_data: Callable[[], Dataset],
+    load_data: Callable[[], FamilyData],
     progress: BatchProgress | None = None,
     on_epoch: EpochReport | None = None,
 ) -> dict[str, Any]:
@@ -144,8 +148,9 @@ def complete_run(
     if not folder.started:
         folder.write_json("config", run.config())
     folder.write_json("split", dataclasses.asdict(run.split) | {"hash": run.split.hash})
+    kind = family(run.recipe.experiment.family)
     data = load_data()
-    folder.write_json("standardization", data.standardization.to_dict())
+    kind.begin(folder, data)
     board = TensorBoardLog(folder.tensorboard)
 
     def epoch_done(phase: str, epoch: int, metrics: dict[str, float]) -> None:
@@ -153,38 +158,21 @@ def complete_run(
         if on_epoch:
             on_epoch(phase, epoch, metrics)
 
-    model, state = train(run.recipe, data, folder.checkpoint, progress, epoch_done)
+    model, state = kind.train(run.recipe, data, folder.checkpoint, progress, epoch_done)
     board.rewrite(state.history)
     evaluation = evaluate(run.recipe, run.index, data, model, state)
-    save_weights(folder.weights, model)
-    _store(run, data, evaluation)
-    _draw(run, evaluation.metrics, state)
-    folder.write_json("history", {"best_epoch": state.best_epoch, **state.history})
-    folder.write_json("metrics", evaluation.metrics)
-    folder.checkpoint.unlink(missing_ok=True)
-    return evaluation.metrics
-
-
-def _store(run: Run, data: Dataset, evaluation: Evaluation) -> None:
-    """Predictions, and the features that export needs: calibration clips are training clips."""
-    run.folder.write_predictions(
+    kind.store(folder, data, model)
+    folder.write_predictions(
         [
             ("validation", data.validation.ids, data.validation.classes, evaluation.validation),
             ("test", data.test.ids, data.test.classes, evaluation.test),
         ]
     )
-    clean = np.flatnonzero(data.train.copies == 0)
-    by_class = clean[np.argsort(data.train.classes[clean], kind="stable")]
-    count = min(_CALIBRATION_CLIPS, len(by_class))
-    # Evenly spaced over the clips sorted by class: each class in its proportion.
-    calibration = by_class[np.linspace(0, len(by_class) - 1, count).astype(int)]
-    for name, samples, which in (
-        ("calibration", data.train, calibration),
-        ("validation", data.validation, np.arange(len(data.validation))),
-        ("test", data.test, np.arange(len(data.test))),
-    ):
-        ids = tuple(samples.ids[i] for i in which)
-        run.folder.write_set(name, StoredSet(ids, samples.classes[which], samples.raw(which)))
+    _draw(run, evaluation.metrics, state)
+    folder.write_json("history", {"best_epoch": state.best_epoch, **state.history})
+    folder.write_json("metrics", evaluation.metrics)
+    folder.checkpoint.unlink(missing_ok=True)
+    return evaluation.metrics
 
 
 def _draw(run: Run, metrics: dict[str, Any], state: TrainingState) -> None:

@@ -25,6 +25,7 @@ from ser_train.dataset import Dataset
 from ser_train.dataset import Samples
 from ser_train.experiments import Experiment
 from ser_train.interrupts import interrupts_held
+from ser_train.pretrained_weights import PretrainedWeights
 
 SEARCH, RETRAIN = "search", "retrain"
 
@@ -46,11 +47,13 @@ class Recipe:
         experiment: The row of the registry.
         seed: Of weights, order and dropout.
         max_epochs: Replaces the experiment's, to stop early.
+        weights: What a pretrained model starts from.
     """
 
     experiment: Experiment
     seed: int
     max_epochs: int
+    weights: PretrainedWeights | None = None
 
 
 def build_model(experiment: Experiment, seed: int) -> keras.Model:
@@ -74,6 +77,7 @@ def train(
     checkpoint: Path,
     progress: BatchProgress | None = None,
     on_epoch: EpochReport | None = None,
+    build: Callable[[int], keras.Model] | None = None,
 ) -> tuple[keras.Model, TrainingState]:
     """Train a model, going on from a checkpoint if there is one.
 
@@ -83,6 +87,7 @@ def train(
         checkpoint: File that is rewritten after every epoch.
         progress: Called after each batch.
         on_epoch: Called after each epoch, when its checkpoint is written.
+        build: Makes the compiled model of a seed; default `build_model` of the experiment.
 
     Returns:
         The trained model, and the history of both phases.
@@ -95,13 +100,14 @@ def train(
     experiment = recipe.experiment
     phase_seed = {SEARCH: recipe.seed, RETRAIN: recipe.seed + 1_000_003}
     state = TrainingState(SEARCH)
-    model = build_model(experiment, phase_seed[SEARCH])
+    build = build or (lambda seed: build_model(experiment, seed))
+    model = build(phase_seed[SEARCH])
     if checkpoint.exists():
         state = load_checkpoint(checkpoint, model)
     while not _finished(state, recipe):
         if state.phase == SEARCH and _search_over(state, recipe):
             state = state.start_phase(RETRAIN)
-            model = build_model(experiment, phase_seed[RETRAIN])
+            model = build(phase_seed[RETRAIN])
         started = time.perf_counter()
         epoch = len(state.val_losses(state.phase)) + 1
         keys = (phase_seed[state.phase], epoch)
@@ -110,7 +116,8 @@ def train(
         if not np.isfinite(metrics["val_loss"]):
             raise TrainingError(_not_a_number(f"after epoch {epoch}", state.phase))
         metrics["seconds"] = time.perf_counter() - started
-        state = state.after_epoch(metrics, None if experiment.retrain else model.get_weights())
+        weights = None if experiment.retrain else model.get_weights()
+        state = state.after_epoch(metrics, weights, experiment.monitor)
         save_checkpoint(checkpoint, model, state)
         if on_epoch:
             on_epoch(state.phase, epoch, metrics)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
@@ -36,14 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
     experiment = find_experiment(arguments.experiment)
     require_extra("train", ("keras", "matplotlib", *experiment.needs))
     use_backend()
-    from ser_train.architectures import make_architecture
     from ser_train.describe import draw_architecture
-    from ser_train.describe import layer_rows
+    from ser_train.families import family
 
-    model = make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
-    rows = layer_rows(model)
+    network = family(experiment.family).layers(experiment)
     table = Table("layer (type)", "output shape", "parameters", "connected to", box=None)
-    for row in rows:
+    for row in network.rows:
         shape = f"(None, {', '.join(map(str, row.shape))})"
         table.add_row(
             f"{row.name} ({row.kind})", shape, f"{row.parameters:,}", ", ".join(row.inputs)
@@ -51,14 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     console.print(f"{experiment.id}: {experiment.title} (report, section {experiment.section})")
     console.print(table)
-    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    total = model.count_params()
+    total, trainable = network.parameters, network.trainable_parameters
     console.print(f"total parameters: {total:,}", highlight=False)
     console.print(f"trainable parameters: {trainable:,}", highlight=False)
     console.print(f"non-trainable parameters: {total - trainable:,}", highlight=False)
     console.print(experiment.note, soft_wrap=True, highlight=False)
     if not arguments.no_plot:
         path = arguments.plot or Path(f"{experiment.id}.png")
-        draw_architecture(rows, f"{experiment.id}: {total:,} parameters", path)
+        draw_architecture(network.rows, f"{experiment.id}: {total:,} parameters", path)
         print(f"architecture: {path}", file=sys.stderr)
     return 0

@@ -46,6 +46,10 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
             f"{experiment.note}",
         )
         add_training(parser)
+        if experiment.pretrained:
+            parser.add_argument(
+                "--weights", required=True, metavar="WEIGHTS", help=experiment.pretrained
+            )
         parser.add_argument(
             "--max-epochs",
             type=positive,
@@ -75,7 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     index, split = read_clips(arguments, fold)
     with TrainingProgress() as progress:
-        folder, metrics = train_experiment(experiment, arguments, index, split, progress)
+        folder, metrics = train_experiment(
+            experiment, arguments, index, split, progress, getattr(arguments, "weights", None)
+        )
     show_results(metrics)
     print(f"run folder: {folder.path}", file=sys.stderr)
     return 0
@@ -97,29 +103,41 @@ def train_experiment(
     index: CorpusIndex,
     split: Split,
     progress: TrainingProgress,
+    weights: str | None = None,
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Train an experiment, or go on, or read what it gave.
+
+    Args:
+        experiment: What to train.
+        arguments: Of `add_training`, and `max_epochs`.
+        index: The clips.
+        split: Which of them train, validate and test.
+        progress: Where it is shown.
+        weights: What a pretrained model starts from, as the user named it.
 
     Returns:
         The run folder, and the content of its metrics.json.
     """
-    from ser_train.dataset import Dataset
-    from ser_train.dataset import load_dataset
+    from ser_train.families import FamilyData
+    from ser_train.families import family
     from ser_train.run import Run
     from ser_train.run import complete_run
     from ser_train.run import run_folder_name
     from ser_train.run_folder import RunFolder
     from ser_train.training import Recipe
 
-    recipe = Recipe(experiment, arguments.seed, arguments.max_epochs or experiment.max_epochs)
+    kind = family(experiment.family)
+    max_epochs = arguments.max_epochs or experiment.max_epochs
+    found = None if weights is None else kind.find_weights(weights)
+    recipe = Recipe(experiment, arguments.seed, max_epochs, found)
     folder = RunFolder(arguments.out / run_folder_name(experiment.id, split.name, recipe.seed))
     if arguments.fresh:
         folder.remove()
     if folder.complete:
         progress.note(f"{folder.path} is complete: nothing to train (--fresh starts anew)")
 
-    def load_data() -> Dataset:
-        data = load_dataset(index, split, experiment, arguments.cache, progress.features)
+    def load_data() -> FamilyData:
+        data = kind.load_data(index, split, experiment, arguments.cache, progress.features)
         progress.note(
             f"{experiment.id}: {len(data.train)} training samples, {len(data.validation)} "
             f"validation and {len(data.test)} test clips ({split.name})"

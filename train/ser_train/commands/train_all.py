@@ -31,6 +31,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add_training(parser)
     parser.add_argument("--only", nargs="+", metavar="EXPERIMENT", help="these, in this order")
+    for name, what in _pretrained().items():
+        parser.add_argument(f"--{name}-weights", metavar="WEIGHTS", help=what)
     parser.add_argument(
         "--max-epochs", type=positive, metavar="N", help="stop each search for the best epoch here"
     )
@@ -54,9 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
             if missing := [name for name in experiment.needs if not _installed(name)]:
                 left_out[experiment.id] = f"needs {', '.join(missing)}, which is not installed"
                 continue
+            weights = getattr(arguments, f"{experiment.family}_weights", None)
+            if experiment.pretrained and weights is None:
+                left_out[experiment.id] = f"needs --{experiment.family}-weights"
+                continue
             progress.note(f"[{number}/{len(wanted)}] {experiment.id}: {experiment.title}")
             try:
-                done.append(train_experiment(experiment, arguments, index, split, progress))
+                done.append(
+                    train_experiment(experiment, arguments, index, split, progress, weights)
+                )
             except TrainingError as error:
                 failed[experiment.id] = error
                 progress.note(f"error: {experiment.id}: {error}")
@@ -65,6 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}", file=sys.stderr)
     return _exit_code(failed)
+
+
+def _pretrained() -> dict[str, str]:
+    """Families that start from weights, with what these may be."""
+    return {row.family: row.pretrained for row in EXPERIMENTS.values() if row.pretrained}
 
 
 def _installed(package: str) -> bool:
