@@ -6,7 +6,10 @@ import dataclasses
 import importlib
 import subprocess
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from contextlib import redirect_stdout
 from importlib import resources
+from io import StringIO
 from pathlib import Path
 from pathlib import PurePath
 from types import ModuleType
@@ -122,16 +125,18 @@ def small_experiment() -> Experiment:
     )
 
 
-@pytest.fixture
-def ser_train(tensorflow: None, capsys: pytest.CaptureFixture[str]) -> Command:
+@pytest.fixture(scope="session")
+def ser_train(tensorflow: None) -> Command:
     """Runs `ser-train` in this process, on one thread; returns exit code, stdout and stderr."""
     from ser_train.cli import main
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        out, err = StringIO(), StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
-        return subprocess.CompletedProcess(arguments, ended.value.code, *capsys.readouterr())
+        return subprocess.CompletedProcess(
+            arguments, ended.value.code, out.getvalue(), err.getvalue()
+        )
 
     return run
 

@@ -58,3 +58,11 @@ def test_the_same_backend_may_be_chosen_again(tensorflow: None) -> None:
     from ser_train.backend import use_backend
 
     assert use_backend("tensorflow", 1) == "tensorflow"
+
+
+def test_on_a_cpu_the_automatic_precision_is_float32() -> None:
+    code = (
+        "use_backend('jax', precision='auto')\n"
+        "import keras\nprint(keras.config.dtype_policy().name)"
+    )
+    assert python(code, {"JAX_PLATFORMS": "cpu"}).split() == ["float32"]

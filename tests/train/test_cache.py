@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Callable
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from synthetic_corpora import voice
 from synthetic_corpora import write_corpora
 
 from ser_runtime.errors import StorageError
@@ -21,6 +25,7 @@ from ser_train.corpora import read_corpora
 from ser_train.corpora.clip import read_clip
 from ser_train.features.awgn import add_noise
 from ser_train.features.awgn import noise_generator
+from ser_train.features.cache import CROPS
 from ser_train.features.cache import ClipFeatures
 from ser_train.features.cache import cached_features
 from ser_train.features.cache import default_cache_folder
@@ -190,6 +195,67 @@ def test_another_input_makes_another_entry(
     arguments = {"index": index, "spec": SPEC, "folder": tmp_path, "noisy_copies": NOISY_COPIES}
     cached_features(**(arguments | changed), workers=1)
     assert len(list(entry.parent.iterdir())) == 2
+
+
+@pytest.fixture(scope="module")
+def index_to_crop(tmp_path_factory: pytest.TempPathFactory) -> CorpusIndex:
+    """Clips shorter than the offset, shorter than the window, as long as it, and longer."""
+    folder = tmp_path_factory.mktemp("to-crop") / "DC"
+    folder.mkdir()
+    for number, samples in enumerate((5_000, 8_100, 8_191, 8_192, 20_001), 1):
+        audio = voice("sad", number, seconds=samples / 16_000)
+        soundfile.write(folder / f"sa{number:02d}.wav", audio, 16_000, subtype="FLOAT")
+    return read_corpora(folder.parent)
+
+
+@pytest.fixture(scope="module")
+def crops(
+    index_to_crop: CorpusIndex, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, np.ndarray]]:
+    """The cache folder, and the clean features of every crop."""
+    folder = tmp_path_factory.mktemp("crops")
+    return folder, {
+        crop: cached_features(index_to_crop, SPEC, folder, workers=1, crop=crop).values[:, 0]
+        for crop in CROPS
+    }
+
+
+def window_of(audio: np.ndarray, crop: str) -> np.ndarray:
+    """The 8,192 samples that a crop takes, sample by sample."""
+    first = {"start": 0, "offset": 8_000, "centre": (len(audio) - 8_192) // 2}[crop]
+    if crop == "centre" and len(audio) < 8_192:
+        first = -((8_192 - len(audio)) // 2)
+    places = range(first, first + 8_192)
+    return np.array([audio[n] if 0 <= n < len(audio) else 0 for n in places], np.float32)
+
+
+@pytest.mark.parametrize("crop", CROPS)
+def test_a_crop_takes_these_samples(
+    index_to_crop: CorpusIndex, crops: tuple[Path, dict[str, np.ndarray]], crop: str
+) -> None:
+    for clip, values in zip(index_to_crop.clips, crops[1][crop], strict=True):
+        window = window_of(read_clip(clip.path, SPEC.sample_rate), crop)
+        np.testing.assert_array_equal(values, compute_features(window, SPEC), err_msg=clip.id)
+
+
+def test_every_crop_has_an_entry_of_its_own(
+    crops: tuple[Path, dict[str, np.ndarray]],
+) -> None:
+    assert len(list((crops[0] / "features").iterdir())) == len(CROPS)
+
+
+def test_the_crop_from_the_start_is_not_in_the_key_so_that_old_entries_stay_valid(
+    index: CorpusIndex, computed: ClipFeatures
+) -> None:
+    key = {
+        "version": 1,
+        "spec": SPEC.to_dict(),
+        "corpora": index.content_hash,
+        "noisy_copies": NOISY_COPIES,
+        "noise_seed": 0,
+    }
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    assert Path(computed.values.filename).parent.name == f"{SPEC.hash}-{digest[:12]}"
 
 
 def test_noise_seed_does_not_matter_without_noisy_copies(

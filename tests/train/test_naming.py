@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from pathlib import PurePath
 
 import pytest
 
 from ser_train.corpora.naming import ClipName
 from ser_train.corpora.naming import parse_clip
+from ser_train.corpora.naming import speaker_sex
 
 LAYOUTS = {
     "RAVDESS/Actor_05/03-01-05-02-01-01-05": ("RAVDESS/03-01-05-02-01-01-05", "05", "angry"),
@@ -120,3 +123,30 @@ def test_a_file_that_is_no_clip_is_refused_with_the_reason(name: str, reason: st
     result = parse_clip(PurePath(f"/data/{name}.wav"))
     assert isinstance(result, str)
     assert reason in result
+
+
+@pytest.mark.parametrize(
+    ("corpus", "speaker", "sex"),
+    [
+        ("RAVDESS", "01", "male"),
+        ("RAVDESS", "24", "female"),
+        ("SAVEE", "DC", "male"),
+        ("TESS", "OAF", "female"),
+        ("TESS", "YAF", "female"),
+        ("CREMA-D", "1001", "male"),
+        ("CREMA-D", "1002", "female"),
+        ("CREMA-D", "1091", "female"),
+    ],
+)
+def test_a_speakers_sex_is_that_of_the_corpus(corpus: str, speaker: str, sex: str) -> None:
+    assert speaker_sex(corpus, speaker) == sex
+
+
+def test_the_sexes_of_crema_d_are_those_of_its_own_table(corpora: Path) -> None:
+    table = next(corpora.rglob("VideoDemographics.csv"), None)
+    if table is None:
+        pytest.skip(f"needs CREMA-D's VideoDemographics.csv, which is not in {corpora}")
+    with table.open(newline="", encoding="utf-8") as lines:
+        printed = {row["ActorID"]: row["Sex"].lower() for row in csv.DictReader(lines)}
+    assert len(printed) == 91
+    assert {actor: speaker_sex("CREMA-D", actor) for actor in printed} == printed

@@ -10,6 +10,7 @@ import pytest
 from ser_runtime.labels import EMOTIONS
 from ser_train.report_tables import ReportTable
 from ser_train.report_tables import report_table
+from ser_train.report_tables import report_tuning
 
 _FILE = resources.files("ser_train") / "data" / "report_tables.json"
 PRINTED = [
@@ -51,3 +52,12 @@ def test_the_mean_of_the_printed_f1_scores_is_the_printed_mean(name: str) -> Non
 @pytest.mark.parametrize("name", ["no-such-experiment", "compact"])
 def test_an_experiment_without_a_table_has_none(name: str) -> None:
     assert report_table(name) is None
+
+
+def test_the_tuned_learning_rates_have_their_printed_figures() -> None:
+    printed = {"accuracy": 0.481, "val_accuracy": 0.565, "loss": 1.32, "val_loss": 1.16}
+    assert report_tuning()["1e-02"] == printed
+
+
+def test_four_learning_rates_are_printed() -> None:
+    assert list(report_tuning()) == ["1e-05", "1e-04", "1e-03", "1e-02"]

@@ -12,6 +12,7 @@ from ser_runtime.errors import RunFolderError
 from ser_train.results import KEPT
 from ser_train.results import publish
 from ser_train.results import results_table
+from ser_train.results import show_results_table
 from ser_train.run_folder import RunFolder
 
 
@@ -82,3 +83,25 @@ def test_a_run_that_lost_a_file_is_refused_by_name(tiny_run: Path, tmp_path: Pat
     (tmp_path / "run" / "weights.npz").unlink()
     with pytest.raises(RunFolderError, match=r"weights\.npz"):
         publish([RunFolder(tmp_path / "run")], tmp_path / "results")
+
+
+def test_without_a_terminal_the_table_of_runs_is_markdown(
+    tiny_run: Path, metrics: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_results_table([(RunFolder(tiny_run), metrics)])
+    assert capsys.readouterr().out == results_table([tiny_run.name], [metrics])
+
+
+def test_on_a_terminal_the_table_of_runs_has_no_markdown(
+    tiny_run: Path,
+    metrics: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "200"}.items():
+        monkeypatch.setenv(name, value)
+    show_results_table([(RunFolder(tiny_run), metrics)])
+    shown = capsys.readouterr().out
+    assert f"{metrics['accuracy']:.3f}" in shown
+    assert "flattering" in shown
+    assert "| ---" not in shown

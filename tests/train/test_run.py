@@ -202,6 +202,40 @@ def test_other_versions_of_libraries_are_not_another_configuration(
     tiny(tmp_path).refuse_other_config()
 
 
+def test_a_run_from_before_these_fields_is_the_same_configuration(
+    tiny: Callable[..., Any], tiny_run: Path, tmp_path: Path
+) -> None:
+    stored = RunFolder(tiny_run).config()
+    del stored["precision"]
+    for name in ("standardization", "crop", "options", "needs"):
+        del stored["experiment"][name]
+    RunFolder(tmp_path).write_json("config", stored)
+    tiny(tmp_path).refuse_other_config()
+
+
+def test_another_precision_is_another_configuration(
+    tiny: Callable[..., Any], tiny_run: Path, tmp_path: Path
+) -> None:
+    stored = RunFolder(tiny_run).config() | {"precision": "mixed_bfloat16"}
+    RunFolder(tmp_path).write_json("config", stored)
+    with pytest.raises(RunFolderError, match="another precision"):
+        tiny(tmp_path).refuse_other_config()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("standardization", "none"), ("crop", "centre"), ("options", {"norm": "channels"})],
+)
+def test_another_recipe_is_another_configuration(
+    tiny: Callable[..., Any], tiny_run: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    stored = RunFolder(tiny_run).config()
+    stored["experiment"][name] = value
+    RunFolder(tmp_path).write_json("config", stored)
+    with pytest.raises(RunFolderError, match="another experiment"):
+        tiny(tmp_path).refuse_other_config()
+
+
 def test_a_run_folder_is_named_after_experiment_split_and_seed(tensorflow: None) -> None:
     from ser_train.run import run_folder_name
 

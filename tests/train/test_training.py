@@ -139,6 +139,74 @@ def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
     assert figures(state) == figures(unbroken[1])
 
 
+@pytest.fixture(scope="module")
+def parallel_experiment(small_experiment: Experiment) -> Experiment:
+    """`parallel` on features of 32 x 32."""
+    return dataclasses.replace(
+        small_experiment,
+        architecture="parallel",
+        learning_rate=1e-3,
+        retrain=False,
+    )
+
+
+def test_a_parallel_training_that_was_stopped_ends_as_the_unbroken_one(
+    training: ModuleType,
+    small_data: Dataset,
+    parallel_experiment: Experiment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # One encoder layer draws as four do, and TensorFlow is through with it sooner.
+    monkeypatch.setattr("ser_train.architectures._ENCODER_LAYERS", 1)
+    recipe = training.Recipe(parallel_experiment, 0, EPOCHS)
+    whole, _ = training.train(recipe, small_data, tmp_path / "unbroken.npz")
+    checkpoint = tmp_path / "checkpoint.npz"
+    with pytest.raises(Stopped):
+        training.train(recipe, small_data, checkpoint, **stop_within_epoch("search", 2))
+    model, _ = training.train(recipe, small_data, checkpoint)
+    assert_same(weights(model), weights(whole))
+
+
+def random_states(model: Any) -> list[tuple[int, ...]]:
+    """The state of every source of random numbers in a model."""
+    states = [variable for variable in model.variables if "seed_generator" in variable.path]
+    return [tuple(np.asarray(variable.numpy()).tolist()) for variable in states]
+
+
+def test_every_random_layer_of_a_parallel_model_is_seeded_by_the_epoch(
+    training: ModuleType, parallel_experiment: Experiment
+) -> None:
+    model = training.build_model(parallel_experiment, 0)
+    training._seed_dropout(model, (0, 1))
+    first = random_states(model)
+    training._seed_dropout(model, (0, 2))
+    second = random_states(model)
+    # Three dropouts of each CNN block, three of each of four encoders.
+    assert len(first) >= 2 * 3 + 4 * 3
+    assert not set(first) & set(second)
+
+
+def test_no_two_random_layers_share_a_seed(
+    training: ModuleType, parallel_experiment: Experiment
+) -> None:
+    model = training.build_model(parallel_experiment, 0)
+    training._seed_dropout(model, (0, 1))
+    states = random_states(model)
+    assert len(set(states)) == len(states)
+
+
+def test_the_same_epoch_gets_the_same_seeds_in_another_model(
+    training: ModuleType, parallel_experiment: Experiment
+) -> None:
+    states = []
+    for seed in (0, 1):
+        model = training.build_model(parallel_experiment, seed)
+        training._seed_dropout(model, (0, 1))
+        states.append(random_states(model))
+    assert states[0] == states[1]
+
+
 def test_a_finished_training_is_not_trained_further(
     training: ModuleType, small_data: Dataset, small_experiment: Experiment, tmp_path: Path
 ) -> None:

@@ -50,14 +50,14 @@ def draw_clip(views: ClipViews, title: str, path: Path) -> None:
         path: PNG file.
     """
     figure = new_figure(11, 8)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, parse_math=False, fontsize=10)
     grid: Any = figure.subplots(3, 2, sharey="row")
     columns = ((views.clean, "clean"), (views.noisy, f"white noise, {views.snr_db:.1f} dB SNR"))
     for column, (audio, name) in enumerate(columns):
         seconds = np.arange(len(audio)) / MFCC.sample_rate
         axes = grid[0][column]
         axes.plot(seconds, audio, linewidth=0.4)
-        axes.set_title(name, fontsize=9)
+        axes.set_title(name, parse_math=False, fontsize=9)
         axes.set_xlim(0, seconds[-1])
         for row, (spec, what) in enumerate(((MEL, "mel band (dB)"), (MFCC, "MFCC")), 1):
             _draw_features(figure, grid[row][column], audio, spec, what)

@@ -128,7 +128,7 @@ def draw_architecture(rows: Sequence[LayerRow], title: str, path: Path) -> None:
             _draw_arrow(axes, place[source], (x, y))
     axes.set_xlim(-0.6, columns - 0.4)
     axes.set_ylim(depth - 0.4, -0.7)
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title, parse_math=False, fontsize=9)
     axes.axis("off")
     save_figure(figure, path)
 

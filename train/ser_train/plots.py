@@ -52,7 +52,7 @@ def plot_confusion(confusion: Sequence[Sequence[int]], title: str, path: Path) -
     axes.set_yticks(ticks, EMOTIONS)
     axes.set_xlabel("recognized")
     axes.set_ylabel("labelled")
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title, parse_math=False, fontsize=10)
     for row in ticks:
         for column in ticks:
             color = "white" if share[row, column] > 0.55 else "black"
@@ -69,7 +69,7 @@ def plot_learning_curves(
 ) -> None:
     """Loss and accuracy of training and validation clips, one row for each phase."""
     figure = new_figure(9.5, 3.4 * len(history) + 0.4)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, parse_math=False, fontsize=10)
     grid: Any = figure.subplots(len(history), 2, squeeze=False)
     for row, (phase, metrics) in zip(grid, history.items(), strict=True):
         for axes, name in zip(row, ("loss", "accuracy"), strict=True):
@@ -103,7 +103,7 @@ def plot_reliability(bins: Sequence[tuple[float, float, int]], title: str, path:
     axes.set_xlabel("confidence (after temperature)")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.set_title(f"Reliability: {title}", fontsize=10)
+    axes.set_title(f"Reliability: {title}", parse_math=False, fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)

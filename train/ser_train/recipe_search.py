@@ -24,12 +24,23 @@ from ser_train.dataset import load_dataset
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
 from ser_train.progress import TrainingProgress
+from ser_train.recipe_file import claim_folder
+from ser_train.recipe_file import read_object
 from ser_train.splits import Split
 from ser_train.training import SEARCH
 from ser_train.training import Recipe
 from ser_train.training import train
 
 SEED = 0
+_WORDING = (
+    "title",
+    "section",
+    "note",
+    "parameters",
+    "trainable_parameters",
+    "needs",
+    "pretrained",
+)
 _SHORT_WINDOW = dataclasses.replace(MFCC, n_fft=1024, win_length=512, window="hamming")
 
 
@@ -123,30 +134,44 @@ def run_candidate(
     """
     place = folder / candidate.id
     recipe = candidate.recipe()
-    made_of = {
-        "recipe": _plain(recipe.experiment),
-        "split": split.hash,
-        "corpora": index.content_hash,
-    }
-    result, begun = place / "history.json", place / "recipe.json"
-    if begun.exists() and json.loads(begun.read_text()) != made_of:
-        raise RunFolderError(f"{place} holds another recipe: remove it, or choose another --out")
-    if result.exists():
-        return json.loads(result.read_text())["history"]
-    write_text(begun, json.dumps(made_of, indent=1) + "\n")
+    claim_folder(
+        place,
+        {
+            "recipe": _plain(recipe.experiment),
+            "split": split.hash,
+            "corpora": index.content_hash,
+        },
+    )
+    if (history := stored_history(candidate, folder)) is not None:
+        return history
     data = load_dataset(index, split, recipe.experiment, cache, progress.features)
     _, state = train(recipe, data, place / "checkpoint.npz", progress.batch, progress.epoch)
     history = state.history[SEARCH]
-    write_text(result, json.dumps({"history": history}, indent=1) + "\n")
+    write_text(place / "history.json", json.dumps({"history": history}, indent=1) + "\n")
     (place / "checkpoint.npz").unlink()
     keras.backend.clear_session()
     return history
 
 
+def stored_history(candidate: Candidate, folder: Path) -> dict[str, list[float]] | None:
+    """What a candidate gave in an earlier call; None if it has not ended.
+
+    Raises:
+        RunFolderError: If the file is damaged.
+    """
+    path = folder / candidate.id / "history.json"
+    if not path.exists():
+        return None
+    try:
+        return read_object(path)["history"]
+    except KeyError as error:
+        raise RunFolderError(f"{path} is damaged: remove {path.parent}") from error
+
+
 def _plain(experiment: Experiment) -> dict[str, Any]:
     """The row without wording, as JSON gives it back."""
     row = experiment.to_dict()
-    for name in ("title", "section", "note", "parameters", "trainable_parameters", "needs"):
+    for name in _WORDING:
         del row[name]
     return json.loads(json.dumps(row))
 

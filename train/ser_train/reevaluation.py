@@ -19,7 +19,10 @@ from ser_train.dataset import load_dataset
 from ser_train.evaluation import evaluate
 from ser_train.experiments import Experiment
 from ser_train.features.cache import Progress
+from ser_train.features.standardize import SCALES
 from ser_train.run_folder import RunFolder
+from ser_train.splits import PROTOCOLS
+from ser_train.splits import Split
 from ser_train.splits import make_split
 from ser_train.training import Recipe
 from ser_train.weights import load_weights
@@ -32,10 +35,12 @@ class Reevaluation:
     Attributes:
         metrics: As in metrics.json.
         largest_difference: Between its stored probabilities of the test clips and today's.
+        same_audio: Whether the corpora are, to the byte, those that it was trained on.
     """
 
     metrics: dict[str, Any]
     largest_difference: float
+    same_audio: bool
 
 
 def reevaluate(
@@ -55,17 +60,21 @@ def reevaluate(
     """
     config, stored = run.config(), run.metrics()
     experiment = stored_experiment(config["experiment"], run)
-    split = make_split(index.clips, config["protocol"], config["fold"])
-    if split.hash != config["split_hash"]:
-        raise RunFolderError(
-            f"{run.path} was trained on other clips: its split has the hash "
-            f"{config['split_hash']}, that of these corpora {split.hash}"
-        )
+    index, split = _clips_of(run, config, index)
     history = run.read_json("history")
     best_epoch = history.pop("best_epoch", None)
+    if not history:
+        raise RunFolderError(f"{run.path}/history.json is damaged: it holds no epoch")
     data = load_dataset(index, split, experiment, cache, progress)
     data = _standardized_as_stored(data, run)
-    model = make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
+    try:
+        model = make_architecture(
+            experiment.architecture, experiment.spec.shape, experiment.options
+        )
+    except (TypeError, KeyError) as error:
+        raise RunFolderError(
+            f"{run.path} was made by another version: its options are unknown here ({error})"
+        ) from error
     load_weights(run.weights, model)
     recipe = Recipe(experiment, config["seed"], config["max_epochs"])
     state = TrainingState(list(history)[-1], history, best_epoch)
@@ -75,7 +84,27 @@ def reevaluate(
         raise RunFolderError(f"{run.path}/predictions.csv holds other clips than its split")
     differences = np.abs(evaluation.test - np.array([before[name] for name in data.test.ids]))
     metrics = {**evaluation.metrics, "minutes": stored.get("minutes", 0.0)}
-    return Reevaluation(metrics, float(differences.max()))
+    same_audio = index.content_hash == config.get("corpora_hash")
+    return Reevaluation(metrics, float(differences.max()), same_audio)
+
+
+def _clips_of(
+    run: RunFolder, config: dict[str, Any], index: CorpusIndex
+) -> tuple[CorpusIndex, Split]:
+    """The clips that a run was trained on, with or without the odd ones, and its split."""
+    if config["protocol"] not in PROTOCOLS:
+        raise RunFolderError(
+            f"{run.path} was made by another version: the protocol {config['protocol']!r} is "
+            "unknown here"
+        )
+    for clips in (index, index.without_odd()):
+        split = make_split(clips.clips, config["protocol"], config["fold"])
+        if split.hash == config["split_hash"]:
+            return clips, split
+    raise RunFolderError(
+        f"{run.path} was trained on other clips: the hash of its split is "
+        f"{config['split_hash']}, and these corpora give another"
+    )
 
 
 def stored_experiment(row: dict[str, Any], run: RunFolder) -> Experiment:
@@ -85,8 +114,12 @@ def stored_experiment(row: dict[str, Any], run: RunFolder) -> Experiment:
         RunFolderError: If it has fields, or an architecture, unknown to this version.
     """
     known = {field.name for field in dataclasses.fields(Experiment)}
-    if (unknown := set(row) - known) or row["architecture"] not in ARCHITECTURES:
-        what = ", ".join(sorted(unknown)) or row["architecture"]
+    unknown = set(row) - known
+    for name, values in (("architecture", ARCHITECTURES), ("standardization", SCALES)):
+        if name in row and row[name] not in values:
+            unknown.add(f"{name} {row[name]!r}")
+    if unknown:
+        what = ", ".join(sorted(unknown))
         raise RunFolderError(f"{run.path} was made by another version: {what} is unknown here")
     try:
         return Experiment(**{**row, "spec": run.spec(), "needs": tuple(row.get("needs", ()))})

@@ -53,7 +53,7 @@ def write_report(runs: Sequence[RunFolder], page: Path) -> list[Path]:
         StorageError: If the disk is full.
     """
     metrics = [run.metrics() for run in runs]
-    overview = results_table([run.path.name for run in runs], metrics)
+    overview = results_table([run.name for run in runs], metrics)
     sections = [(run, _sections(run, figures)) for run, figures in zip(runs, metrics, strict=True)]
     markdown = page.with_suffix(".md")
     write_text(markdown, _markdown(overview, sections))
@@ -119,7 +119,7 @@ def _interval(interval: Sequence[float] | None) -> str:
 def _markdown(overview: str, sections: Sequence[tuple[RunFolder, list[tuple[str, _Table]]]]) -> str:
     parts = ["# Runs\n", overview]
     for run, tables in sections:
-        parts.append(f"\n## {run.path.name}\n")
+        parts.append(f"\n## {run.name}\n")
         for heading, table in tables:
             rows = [table.header, tuple("---" for _ in table.header), *table.rows]
             lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -128,7 +128,7 @@ def _markdown(overview: str, sections: Sequence[tuple[RunFolder, list[tuple[str,
 
 
 def _page(overview: str, sections: Sequence[tuple[RunFolder, list[tuple[str, _Table]]]]) -> str:
-    matrices = "".join(_figure(run.confusion_plot, run.path.name) for run, _ in sections)
+    matrices = "".join(_figure(run.confusion_plot, run.name) for run, _ in sections)
     parts = [
         "<!doctype html>",
         f'<html lang="en"><meta charset="utf-8"><title>ser-train report</title>'
@@ -138,7 +138,7 @@ def _page(overview: str, sections: Sequence[tuple[RunFolder, list[tuple[str, _Ta
         f'<h2>Confusion matrices</h2><div class="side">{matrices}</div>',
     ]
     for run, tables in sections:
-        parts.append(f"<h2>{html.escape(run.path.name)}</h2>")
+        parts.append(f"<h2>{html.escape(run.name)}</h2>")
         parts += [f"<h3>{html.escape(name)}</h3>{_html_table(table)}" for name, table in tables]
         plots = _figure(run.curves_plot, "learning curves") + _reliability_figure(run)
         parts.append(f'<div class="side">{plots}</div>')
@@ -175,5 +175,5 @@ def _figure(path: Path, caption: str) -> str:
 def _reliability_figure(run: RunFolder) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "reliability.png"
-        plot_reliability(reliability(read_test_clips(run)), run.path.name, path)
+        plot_reliability(reliability(read_test_clips(run)), run.name, path)
         return _figure(path, "reliability diagram")

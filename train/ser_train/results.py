@@ -69,11 +69,11 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
             raise RunFolderError(f"{run.path} lacks {', '.join(missing)}")
     for run in runs:
         for name in KEPT:
-            with atomic_path(folder / run.path.name / name) as temporary:
+            with atomic_path(folder / run.name / name) as temporary:
                 shutil.copyfile(run.path / name, temporary)
     table = folder / "table.md"
     published = [RunFolder(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
-    names = [run.path.name for run in published]
+    names = [run.name for run in published]
     write_text(table, results_table(names, [run.metrics() for run in published]))
     write_text(folder / "claims.md", claims_table(published))
     return table
@@ -81,7 +81,7 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
 
 def show_results_table(runs: Sequence[tuple[RunFolder, dict[str, Any]]]) -> None:
     """Print the table of runs, each with the content of its metrics.json, on stdout."""
-    names = [run.path.name for run, _ in runs]
+    names = [run.name for run, _ in runs]
     if not Console().is_terminal:
         print(results_table(names, [metrics for _, metrics in runs]), end="")  # noqa: T201
         return

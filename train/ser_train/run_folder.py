@@ -37,6 +37,9 @@ from ser_runtime.labels import EMOTIONS
 from ser_runtime.standardization import Standardization
 
 VERSION = 1
+CONFIG = {"experiment", "protocol", "fold", "seed", "max_epochs", "split_hash"}
+"""What config.json has at least."""
+
 METRICS = {
     "experiment",
     "protocol",
@@ -48,6 +51,11 @@ METRICS = {
     "temperature",
     "confidence_threshold",
     "split_hash",
+    "per_class",
+    "per_corpus",
+    "confusion",
+    "ece",
+    "ece_calibrated",
 }
 """What metrics.json has at least."""
 
@@ -72,6 +80,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = path.resolve().name
         self.checkpoint = path / "checkpoint.npz"
         self.weights = path / "weights.npz"
         self.confusion_plot = path / "confusion_matrix.png"
@@ -141,6 +150,8 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path} has run-folder version {config.get('version')}, not {VERSION}"
             )
+        if missing := sorted(CONFIG - set(config)):
+            raise RunFolderError(f"{self.path}/config.json is damaged: no {', '.join(missing)}")
         experiment = config.get("experiment")
         needed = {"id", "architecture", "spec"}
         if not isinstance(experiment, dict) or not needed <= set(experiment):

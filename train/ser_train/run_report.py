@@ -23,7 +23,7 @@ CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True, eq=False)
-class TestClips:
+class ScoredClips:
     """The test clips of a run as it recognized them.
 
     Attributes:
@@ -42,7 +42,7 @@ class TestClips:
         return self.probabilities.argmax(axis=1) == self.classes
 
 
-def read_test_clips(run: RunFolder) -> TestClips:
+def read_test_clips(run: RunFolder) -> ScoredClips:
     """The predictions of a run's test clips.
 
     Raises:
@@ -59,12 +59,12 @@ def read_test_clips(run: RunFolder) -> TestClips:
     if not rows:
         raise RunFolderError(f"{path} holds no test clip")
     temperature = run.metrics()["temperature"]
-    return TestClips(
+    return ScoredClips(
         tuple(row["clip"] for row in rows), classes, apply_temperature(raw, temperature)
     )
 
 
-def accuracy_by_sex(clips: TestClips) -> dict[str, tuple[float, int]]:
+def accuracy_by_sex(clips: ScoredClips) -> dict[str, tuple[float, int]]:
     """Accuracy and number of clips of women and of men."""
     groups: dict[str, list[bool]] = defaultdict(list)
     for clip_id, right in zip(clips.ids, clips.right, strict=True):
@@ -80,7 +80,7 @@ def _sex(clip_id: str) -> str:
     return speaker_sex(parsed.corpus, parsed.speaker)
 
 
-def reliability(clips: TestClips) -> list[tuple[float, float, int]]:
+def reliability(clips: ScoredClips) -> list[tuple[float, float, int]]:
     """Mean confidence, accuracy and number of clips of each of 15 equal-width bins with clips."""
     confidence = clips.probabilities.max(axis=1).astype(np.float64)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from ser_runtime.atomic_file import storage_errors
 
@@ -47,15 +49,24 @@ class TensorBoardLog:
         for group in ("train", "validation"):
             place = self._folder / phase / group
             with storage_errors(place):
-                writer = EventFileWriter(str(place))
-                for epoch, metrics in epochs:
-                    values = [
-                        Summary.Value(tag=f"epoch_{name}", simple_value=value)
-                        for name, value in _of_group(group, metrics).items()
-                    ]
-                    summary = Summary(value=values)
-                    writer.add_event(Event(summary=summary, step=epoch, wall_time=time.time()))
-                writer.close()
+                place.mkdir(parents=True, exist_ok=True)
+                # TensorBoard takes the files of a folder by name, as if they were one.
+                name = f"events.out.tfevents.{time.time_ns():020d}.{os.getpid()}"
+                # Not its EventFileWriter: that one writes through TensorFlow where it is installed.
+                with (place / name).open("wb") as file:
+                    writer = RecordWriter(file)
+                    for event in _events(group, epochs):
+                        writer.write(event.SerializeToString())
+
+
+def _events(group: str, epochs: Sequence[tuple[int, Mapping[str, float]]]) -> Iterator[Event]:
+    yield Event(file_version="brain.Event:2", wall_time=time.time())
+    for epoch, metrics in epochs:
+        values = [
+            Summary.Value(tag=f"epoch_{name}", simple_value=value)
+            for name, value in _of_group(group, metrics).items()
+        ]
+        yield Event(summary=Summary(value=values), step=epoch, wall_time=time.time())
 
 
 def _of_group(group: str, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,12 @@ import keras_tuner
 
 from ser_runtime.atomic_file import storage_errors
 from ser_runtime.atomic_file import write_text
-from ser_runtime.errors import RunFolderError
+from ser_runtime.errors import SerError
 from ser_train.dataset import Dataset
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Tuning
+from ser_train.recipe_file import claim_folder
+from ser_train.recipe_file import read_object
 from ser_train.tensorboard_log import TensorBoardLog
 from ser_train.training import Batches
 from ser_train.training import EpochReport
@@ -48,16 +54,19 @@ def tune(
         Metrics of every epoch that was trained, also in `folder/history.json`.
 
     Raises:
-        RunFolderError: If the folder's history is damaged.
+        RunFolderError: If the folder's history is damaged, or of another tuning or other data.
         StorageError: If the disk is full.
     """
     experiment = EXPERIMENTS[tuning.experiment]
+    claim_folder(folder, _made_of(tuning, data, seed))
 
     def build(hyperparameters: keras_tuner.HyperParameters) -> keras.Model:
         rate = hyperparameters.Choice("learning_rate", list(tuning.learning_rates), ordered=True)
         return build_model(dataclasses.replace(experiment, learning_rate=rate), seed)
 
-    with storage_errors(folder):
+    recorder = _Recorder(folder, on_epoch)
+    # KerasTuner prints that it goes on; standard output is for the table.
+    with storage_errors(folder), redirect_stdout(sys.stderr), _errors_of_callbacks():
         tuner = keras_tuner.Hyperband(
             build,
             objective="val_accuracy",
@@ -72,7 +81,7 @@ def tune(
             validation_data=Batches(data.validation, experiment.batch_size, (seed, 0)),
             shuffle=False,
             verbose=0,
-            callbacks=[_Recorder(folder, on_epoch)],
+            callbacks=[recorder],
         )
     return read_history(folder)
 
@@ -84,10 +93,28 @@ def read_history(folder: Path) -> History:
         RunFolderError: If it is damaged.
     """
     path = folder / "history.json"
+    return read_object(path) if path.exists() else {}
+
+
+def _made_of(tuning: Tuning, data: Dataset, seed: int) -> dict[str, Any]:
+    return {
+        "experiment": tuning.experiment,
+        "learning_rates": list(tuning.learning_rates),
+        "max_epochs": tuning.max_epochs,
+        "factor": tuning.factor,
+        "seed": seed,
+        "split": data.split.hash,
+        "samples": len(data.train),
+    }
+
+
+@contextmanager
+def _errors_of_callbacks() -> Iterator[None]:
+    """KerasTuner takes any error for a failed trial, and tries again, but for its own fatal one."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}): remove {folder}") from error
+        yield
+    except keras_tuner.errors.FatalError as error:
+        raise (error.__cause__ or error) from None
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -102,6 +129,17 @@ class _Recorder(keras.callbacks.Callback):
         return _Recorder(self._folder, self._on_epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Keep the epoch.
+
+        Raises:
+            keras_tuner.errors.FatalError: Caused by what prevented it.
+        """
+        try:
+            self._keep(epoch, logs)
+        except (SerError, OSError) as error:
+            raise keras_tuner.errors.FatalError(str(error)) from error
+
+    def _keep(self, epoch: int, logs: dict[str, float] | None) -> None:
         rate = f"{float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):.0e}"
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         history = read_history(self._folder)

@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from ser_runtime.errors import UsageError
 from ser_runtime.extras import require_extra
+from ser_train.experiments import TUNINGS
 from ser_train.experiments import find_experiment
 
 
@@ -32,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ser_train.backend import use_backend
 
+    if (tuning := TUNINGS.get(arguments.experiment)) is not None:
+        raise UsageError(f"{tuning.id} tunes the network of {tuning.experiment}: describe that one")
     experiment = find_experiment(arguments.experiment)
     require_extra("train", ("keras", "matplotlib", *experiment.needs))
     use_backend()

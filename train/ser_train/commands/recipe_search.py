@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ser_train.recipe_search import CANDIDATES
     from ser_train.recipe_search import run_candidate
     from ser_train.recipe_search import search_table
+    from ser_train.recipe_search import stored_history
     from ser_train.splits import make_split
 
     names = arguments.only or list(CANDIDATES)
@@ -45,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"no candidate {', '.join(unknown)}; known: {', '.join(CANDIDATES)}")
     index = read_index(arguments.corpora, arguments.cache)
     split = make_split(index.clips, "report-labels")
-    histories = {}
+    # Losers included, also those of an earlier call.
+    before = {name: stored_history(CANDIDATES[name], arguments.out) for name in CANDIDATES}
+    histories = {name: history for name, history in before.items() if history is not None}
     table = arguments.out / "experiments.md"
     with TrainingProgress() as progress:
         for name in names:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ser_runtime.errors import RunFolderError
+from ser_runtime.errors import UsageError
 from ser_runtime.extras import require_extra
 
 
@@ -28,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ser_train.report_page import write_report
     from ser_train.run_folder import RunFolder
 
+    if arguments.out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {arguments.out}: the page is HTML; Markdown comes beside it")
     folders = [RunFolder(path) for path in arguments.runs]
     for folder in folders:
         if not folder.complete:

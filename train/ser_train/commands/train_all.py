@@ -7,7 +7,7 @@ import importlib.util
 import sys
 
 from ser_runtime.errors import SerError
-from ser_runtime.errors import TrainingError
+from ser_runtime.errors import StorageError
 from ser_runtime.extras import require_extra
 from ser_train.backend import use_backend
 from ser_train.commands.arguments import chosen_fold
@@ -65,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
                 done.append(
                     train_experiment(experiment, arguments, index, split, progress, weights)
                 )
-            except TrainingError as error:
+            except StorageError:
+                raise  # the next one would fail too
+            except SerError as error:
                 failed[experiment.id] = error
                 progress.note(f"error: {experiment.id}: {error}")
             keras.backend.clear_session()
