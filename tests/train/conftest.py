@@ -16,6 +16,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from tiny_wav2vec2 import save_tiny_backbone
 
 from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.standardization import Standardization
@@ -87,6 +88,42 @@ def training(tensorflow: None) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def vgg16_arrays() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Random kernel and bias of each convolution layer of VGG16, in order.
+
+    Variances keep the size of what passes through, from pixels down to about one.
+    """
+    rng, arrays, channels = np.random.default_rng(0), {}, 3
+    for block, (count, filters) in enumerate(((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), 1):
+        for number in range(1, count + 1):
+            kernel = rng.standard_normal((3, 3, channels, filters), np.float32)
+            kernel *= np.float32((2 / (9 * channels)) ** 0.5 / (64 if channels == 3 else 1))
+            bias = rng.normal(0, 0.01, filters).astype(np.float32)
+            arrays[f"block{block}_conv{number}"] = kernel, bias
+            channels = filters
+    return arrays
+
+
+@pytest.fixture(scope="session")
+def vgg16_file(
+    vgg16_arrays: dict[str, tuple[np.ndarray, np.ndarray]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Those arrays in Keras' older format, as in the file that keras.applications downloads."""
+    import h5py
+
+    path = tmp_path_factory.mktemp("vgg16") / "older.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in vgg16_arrays]
+        for name, arrays in vgg16_arrays.items():
+            names = [f"{name}/{name}_{letter}_1:0" for letter in "Wb"]
+            file.create_group(name).attrs["weight_names"] = [text.encode() for text in names]
+            for text, array in zip(names, arrays, strict=True):
+                file[name].create_dataset(text, data=array)
+    return path
+
+
+@pytest.fixture(scope="session")
 def small_data() -> Dataset:
     """84 training, 28 validation and 28 test samples of 32 x 32: a step for each class, in noise.
 
@@ -147,3 +184,10 @@ def train_cnn(tiny_corpora: Path, cache: Path, tiny_run: Path) -> list[object]:
     return [
         "cnn", "--corpora", tiny_corpora, "--cache", cache, "--max-epochs", 3, "--threads", 1,
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of a tiny wav2vec 2.0, as `--weights` takes them; tests do not change them."""
+    pytest.importorskip("transformers", reason="needs the extra wav2vec2")
+    return save_tiny_backbone(tmp_path_factory.mktemp("weights") / "tiny")

@@ -139,3 +139,9 @@ def test_describing_what_a_missing_package_is_needed_for_ends_with_7(
     done = ser_train("describe", "needy", "--no-plot")
     assert done.returncode == 7
     assert "no_such_package" in done.stderr
+
+
+def test_a_tuning_is_described_by_its_experiment(ser_train: Command) -> None:
+    done = ser_train("describe", "cnn-tuning")
+    assert done.returncode == 2
+    assert "cnn-tuning tunes the network of cnn: describe that one" in done.stderr

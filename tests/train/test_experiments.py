@@ -17,6 +17,7 @@ from ser_train.experiments import Experiment
 from ser_train.experiments import Tuning
 from ser_train.experiments import find_experiment
 from ser_train.report_tables import report_tuning
+from ser_train.report_tables import report_units
 
 every_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
 every_tuning = pytest.mark.parametrize("tuning", TUNINGS.values(), ids=TUNINGS)
@@ -32,8 +33,8 @@ def report() -> dict[str, Any]:
 @every_experiment
 def test_parameters_are_those_of_the_report(experiment: Experiment, report: dict[str, Any]) -> None:
     printed = report[experiment.id]
-    if experiment.spec == MEL:  # the report does not print them
-        assert printed["parameters"] is None
+    if printed["parameters"] is None:
+        assert experiment.spec == MEL
         assert (experiment.parameters, experiment.trainable_parameters) == (860_943, 859_723)
     else:
         assert experiment.parameters == printed["parameters"]
@@ -65,6 +66,14 @@ def test_a_tuning_is_of_an_experiment_and_tries_its_learning_rate(tuning: Tuning
 @every_tuning
 def test_a_tunings_name_is_no_experiments(tuning: Tuning) -> None:
     assert tuning.id not in EXPERIMENTS
+
+
+def test_the_units_of_the_report_are_among_those_that_are_tried() -> None:
+    first, second = (range(low, high + 1, step) for low, high, step in TUNINGS["vgg16-0"].units)
+    *units, rate = report_units().split("-", 2)
+    assert int(units[0]) in first
+    assert int(units[1]) in second
+    assert float(rate) in TUNINGS["vgg16-0"].learning_rates
 
 
 def test_the_tuned_learning_rates_are_those_of_the_report() -> None:

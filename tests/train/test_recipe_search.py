@@ -176,7 +176,7 @@ def test_another_recipe_of_the_same_name_is_refused(
     tiny_candidate: Any,
     changes: dict[str, Any],
 ) -> None:
-    with pytest.raises(RunFolderError, match="tiny holds another recipe"):
+    with pytest.raises(RunFolderError, match="tiny was made of another recipe"):
         run(dataclasses.replace(tiny_candidate, **changes), trained[0])
 
 

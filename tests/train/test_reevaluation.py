@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from ser_runtime.errors import RunFolderError
 from ser_train.corpora import CorpusIndex
@@ -76,7 +77,7 @@ def test_a_run_from_before_these_fields_has_their_defaults(copy: RunFolder) -> N
     ("changes", "message"),
     [
         ({"mixup": 0.2}, "another version: mixup is unknown here"),
-        ({"architecture": "lstm"}, "another version: lstm is unknown here"),
+        ({"architecture": "lstm"}, "another version: architecture 'lstm' is unknown here"),
     ],
 )
 def test_what_this_version_does_not_know_is_refused(
@@ -166,3 +167,47 @@ def test_predictions_of_other_clips_are_refused_with_9(evaluate: Command, copy: 
     done = evaluate(copy.path)
     assert done.returncode == 9
     assert "predictions.csv holds other clips than its split" in done.stderr
+
+
+def test_other_audio_under_the_same_names_is_said(
+    ser_train: Command, tiny_run: Path, tiny_corpora: Path, tmp_path: Path
+) -> None:
+    quieter = tmp_path / "corpora"
+    for path in tiny_corpora.rglob("*.*"):
+        samples, rate = soundfile.read(path)
+        place = quieter / path.relative_to(tiny_corpora)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(place, samples / 2, rate)
+    done = ser_train("evaluate", tiny_run, "--corpora", quieter, "--cache", tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    assert "other copies of the clips than the run was trained on" in done.stderr
+    assert "the stored figures hold" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"protocol": "of-tomorrow"}, "the protocol 'of-tomorrow' is unknown here"),
+        ({"options": {"depth": 3}}, "its options are unknown here"),
+        ({"standardization": "band"}, "standardization 'band' is unknown here"),
+    ],
+)
+def test_a_run_of_another_version_ends_with_9_and_one_line(
+    evaluate: Command, copy: RunFolder, changes: dict[str, Any], message: str
+) -> None:
+    config = copy.read_json("config")
+    for name, value in changes.items():
+        place = config if name in config else config["experiment"]
+        place[name] = value
+    copy.write_json("config", config)
+    done = evaluate(copy.path)
+    assert done.returncode == 9
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_history_without_epochs_is_damaged(evaluate: Command, copy: RunFolder) -> None:
+    copy.write_json("history", {})
+    done = evaluate(copy.path)
+    assert done.returncode == 9
+    assert "history.json is damaged" in done.stderr

@@ -163,3 +163,20 @@ def test_report_refuses_an_incomplete_run(
     assert done.returncode == 9
     assert done.stderr == f"error: {incomplete} is not a complete run folder\n"
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_page_that_would_take_the_markdowns_place_is_refused(
+    ser_train: Command, tiny_run: Path, tmp_path: Path
+) -> None:
+    done = ser_train("report", tiny_run, "--out", tmp_path / "report.md")
+    assert done.returncode == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_with_dollars_is_no_formula(tiny_run: Path, tmp_path: Path) -> None:
+    from ser_train.report_page import write_report
+
+    run = tmp_path / "a$b_$"
+    shutil.copytree(tiny_run, run)
+    page, _ = write_report([RunFolder(run)], tmp_path / "page.html")
+    assert "a$b_$" in page.read_text(encoding="utf-8")

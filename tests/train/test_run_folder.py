@@ -21,7 +21,15 @@ from ser_train.run_folder import StoredSet
 
 SPEC = FeatureSpec(window_samples=4_096, n_mels=8)
 EXPERIMENT = {"id": "cnn", "architecture": "cnn", "spec": SPEC.to_dict()}
-CONFIG = {"version": VERSION, "experiment": EXPERIMENT}
+CONFIG = {
+    "version": VERSION,
+    "experiment": EXPERIMENT,
+    "protocol": "report",
+    "fold": None,
+    "seed": 0,
+    "max_epochs": 1,
+    "split_hash": "0",
+}
 
 
 @pytest.fixture
@@ -55,6 +63,20 @@ def test_a_folder_with_a_configuration_is_started(tmp_path: Path) -> None:
 
 def test_a_folder_with_metrics_is_complete(run: RunFolder) -> None:
     assert run.complete
+
+
+@pytest.mark.parametrize("name", ["protocol", "fold", "seed", "max_epochs", "split_hash"])
+def test_a_configuration_without_a_field_is_refused_by_its_name(run: RunFolder, name: str) -> None:
+    run.write_json("config", {key: value for key, value in CONFIG.items() if key != name})
+    with pytest.raises(RunFolderError, match=f"config.json is damaged: no {name}"):
+        run.config()
+
+
+def test_the_name_of_the_folder_one_is_in_is_not_empty(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.path)
+    assert RunFolder(Path()).name == "cnn-report-seed0"
 
 
 def test_json_comes_back(run: RunFolder) -> None:

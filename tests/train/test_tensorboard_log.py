@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,24 @@ def test_a_complete_run_has_the_curves_of_its_history_once(tiny_run: Path) -> No
             (epoch, pytest.approx(v)) for epoch, v in enumerate(history[phase]["val_loss"], 1)
         ]
         assert curve == wanted
+
+
+def test_a_full_disk_is_told_with_the_place(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))\n"
+        "from ser_runtime.errors import StorageError\n"
+        "from ser_train.tensorboard_log import TensorBoardLog\n"
+        "try: TensorBoardLog(Path(sys.argv[1])).epoch('search', 1, {'loss': 0.5})\n"
+        "except StorageError as error: print(error)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "board")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert str(tmp_path / "board") in done.stdout
+
+
+def test_no_framework_is_loaded() -> None:
+    code = "import sys; import ser_train.tensorboard_log; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -244,3 +244,24 @@ def test_the_command_says_where_the_curves_are(
 
 def test_the_tuning_is_among_the_experiments(ser_train: Command) -> None:
     assert any("cnn-tuning" in line for line in ser_train("experiments").stdout.splitlines())
+
+
+def test_a_folder_of_another_tuning_is_refused(
+    tuned: tuple[Path, dict[str, Any], list], tuning: Tuning, small_data: Dataset
+) -> None:
+    from ser_train.tuning import tune
+
+    with pytest.raises(RunFolderError, match="was made of another seed"):
+        tune(tuning, small_data, 1, tuned[0])
+
+
+def test_what_prevents_an_epoch_from_being_kept_ends_the_tuning(
+    tensorflow: None, tuning: Tuning, small_data: Dataset, tmp_path: Path
+) -> None:
+    from ser_train.tuning import tune
+
+    def damage(*_: object) -> None:
+        (tmp_path / "history.json").write_text("{")
+
+    with pytest.raises(RunFolderError, match="is damaged"):
+        tune(tuning, small_data, 0, tmp_path, damage)
