@@ -169,5 +169,7 @@ def step_in_samples(step: float, spec: FeatureSpec) -> int:
 
 
 def _level_dbfs(samples: NDArray[np.float32]) -> float:
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    squares = samples.astype(np.float64)
+    np.multiply(squares, squares, out=squares)
+    power = float(np.add.reduce(squares)) / max(len(squares), 1)
     return max(10 * math.log10(power), _LOWEST_LEVEL_DBFS) if power > 0 else _LOWEST_LEVEL_DBFS

@@ -64,9 +64,10 @@ def to_mono(samples: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
     if scale := _FULL_SCALE.get(samples.dtype):
         mono = samples if samples.ndim == 1 else samples.mean(axis=1)
         return (mono / np.float32(scale)).astype(np.float32), 0
-    possible = np.abs(samples) <= LARGEST_SAMPLE  # false for NaN
-    replaced = samples.size - int(np.count_nonzero(possible))
-    if replaced:
+    replaced = 0
+    if not np.abs(samples).max(initial=0.0) <= LARGEST_SAMPLE:  # it is NaN where there is one
+        possible = np.abs(samples) <= LARGEST_SAMPLE
+        replaced = samples.size - int(np.count_nonzero(possible))
         samples = np.where(possible, samples, 0)
     mono = samples if samples.ndim == 1 else samples.mean(axis=1)
     return mono.astype(np.float32, copy=False), replaced
