@@ -10,12 +10,15 @@ from typing import NoReturn
 
 from ser_export.run_choice import choose_run
 from ser_runtime.errors import EXIT_CODES_HELP
+from ser_runtime.errors import UsageError
 from ser_runtime.errors import run_command
 from ser_runtime.extras import require_extra
 from ser_train.backend import use_backend
+from ser_train.splits import PROTOCOLS
 
 if TYPE_CHECKING:
     from ser_export.export import Exported
+    from ser_train.run_folder import RunFolder
 
 _EXAMPLES = """examples:
   ser-export --model cnn                          the run in runs/, to exports/cnn.onnx
@@ -42,17 +45,29 @@ def _main(argv: list[str] | None) -> int:
     arguments = parser.parse_args(argv)
     require_extra("export", ("keras", "tensorflow", "onnx", "tf2onnx", "sklearn", "scipy"))
     run = choose_run(arguments.model, arguments.runs)
+    _refuse_other_families(run)
     use_backend("tensorflow")
     from ser_export.export import export_onnx
 
     print(f"run folder: {run.path}", file=sys.stderr)
     metrics = run.metrics()
-    if metrics["protocol"] == "report-labels":
+    if PROTOCOLS[metrics["protocol"]].report_labels:
         print("warning: this run learnt the report's faulty labels: never ship it", file=sys.stderr)
     # Only a run on the right labels and the common split gets the plain name.
     name = metrics["experiment"] if metrics["protocol"] == "report" else run.path.name
     _show(export_onnx(run, arguments.out / f"{name}.onnx"))
     return 0
+
+
+def _refuse_other_families(run: RunFolder) -> None:
+    family = run.config()["experiment"].get("family", "features")
+    if family == "wav2vec2":
+        raise UsageError(
+            f"{run.path / 'model'} is a model of transformers: export it by "
+            f"`optimum-cli export onnx --model {run.path / 'model'} OUT` (pip install optimum-onnx)"
+        )
+    if family != "features":
+        raise UsageError(f"{run.path} is a run of {family}, which this version does not export")
 
 
 def _show(exported: Exported) -> None:

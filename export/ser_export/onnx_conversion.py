@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf2onnx
 
 from ser_export.canonical_graph import make_canonical
+from ser_export.time_normalization import speed_up_time_normalization
 from ser_runtime.model_metadata import ModelMetadata
 
 OPSET = 17
@@ -34,6 +35,7 @@ def convert_to_onnx(model: keras.Model) -> onnx.ModelProto:
     graph, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    speed_up_time_normalization(graph)
     make_canonical(graph)
     return graph
 

@@ -16,8 +16,8 @@ def choose_run(model: str, runs: Path) -> RunFolder:
 
     Args:
         model: An experiment id, or the path of a run folder (`./cnn` for one of that name).
-        runs: Where run folders are. Of an experiment's complete runs, that on the protocol
-            `report` (right labels) with the lowest seed is taken.
+        runs: Where run folders are. Of an experiment's complete runs, that on its own protocol
+            (right labels) with the lowest seed is taken.
 
     Raises:
         RunFolderError: If there is no such run, or it is not complete.
@@ -29,14 +29,14 @@ def choose_run(model: str, runs: Path) -> RunFolder:
         if len(Path(model).parts) > 1:
             raise RunFolderError(f"no run folder {model}")
     experiment = find_experiment(model)
-    candidates = sorted(runs.glob(f"{experiment.id}-report-seed*"), key=_seed)
+    candidates = sorted(runs.glob(f"{experiment.id}-{experiment.protocol}-seed*"), key=_seed)
     for path in candidates:
         if RunFolder(path).complete:
             return RunFolder(path)
     if candidates:
         return _complete(RunFolder(candidates[0]))
     raise RunFolderError(
-        f"no run of {experiment.id} on the protocol `report` in {runs}: "
+        f"no run of {experiment.id} on the protocol `{experiment.protocol}` in {runs}: "
         f"train one with `ser-train {experiment.id} --corpora DIR`, or give a run folder"
     )
 
