@@ -64,7 +64,8 @@ def _refuse_other_families(run: RunFolder) -> None:
     if family == "wav2vec2":
         raise UsageError(
             f"{run.path / 'model'} is a model of transformers: export it by "
-            f"`optimum-cli export onnx --model {run.path / 'model'} OUT` (pip install optimum-onnx)"
+            f"`optimum-cli export onnx --task audio-classification --model {run.path / 'model'} "
+            "OUT` (pip install optimum-onnx, which wants transformers 4)"
         )
     if family != "features":
         raise UsageError(f"{run.path} is a run of {family}, which this version does not export")

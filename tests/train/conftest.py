@@ -189,5 +189,4 @@ def train_cnn(tiny_corpora: Path, cache: Path, tiny_run: Path) -> list[object]:
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of a tiny wav2vec 2.0, as `--weights` takes them; tests do not change them."""
-    pytest.importorskip("transformers", reason="needs the extra wav2vec2")
     return save_tiny_backbone(tmp_path_factory.mktemp("weights") / "tiny")

@@ -64,6 +64,11 @@ def test_a_tuning_is_of_an_experiment_and_tries_its_learning_rate(tuning: Tuning
 
 
 @every_tuning
+def test_a_tuning_starts_from_the_weights_of_its_experiment(tuning: Tuning) -> None:
+    assert tuning.pretrained == EXPERIMENTS[tuning.experiment].pretrained
+
+
+@every_tuning
 def test_a_tunings_name_is_no_experiments(tuning: Tuning) -> None:
     assert tuning.id not in EXPERIMENTS
 

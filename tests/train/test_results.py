@@ -23,13 +23,13 @@ def metrics(tiny_run: Path) -> dict[str, Any]:
 
 def test_a_run_is_kept_without_features(tiny_run: Path, tmp_path: Path) -> None:
     publish([RunFolder(tiny_run)], tmp_path)
-    assert {path.name for path in (tmp_path / tiny_run.name).iterdir()} == set(KEPT)
-    assert not {"test.npz", "validation.npz", "calibration.npz"} & set(KEPT)
+    assert {path.name for path in (tmp_path / tiny_run.name).iterdir()} == set(KEPT["features"])
+    assert not {"test.npz", "validation.npz", "calibration.npz"} & set(KEPT["features"])
 
 
 def test_kept_files_are_those_of_the_run(tiny_run: Path, tmp_path: Path) -> None:
     publish([RunFolder(tiny_run)], tmp_path)
-    for name in KEPT:
+    for name in KEPT["features"]:
         assert (tmp_path / tiny_run.name / name).read_bytes() == (tiny_run / name).read_bytes()
 
 

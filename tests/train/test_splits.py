@@ -64,7 +64,7 @@ def supports(clips: Clips, split: Split, name: str = "test") -> list[int]:
 
 @pytest.fixture(scope="module")
 def splits(named_clips: Clips) -> dict[str, Split]:
-    """All nine splits, by name."""
+    """All splits, by name."""
     made = [make_split(named_clips, *which) for which in ALL_SPLITS]
     return {split.name: split for split in made}
 
@@ -94,6 +94,23 @@ def test_report_sets_hold_each_right_class_in_proportion(
     splits: dict[str, Split], named_clips: Clips, name: str, wanted: list[int]
 ) -> None:
     assert supports(named_clips, splits["report"], name) == wanted
+
+
+def test_wav2vec2s_protocols_divide_90_5_5(splits: dict[str, Split]) -> None:
+    sizes = [len(getattr(splits["report-90-5-5"], which)) for which in SETS]
+    assert sizes == [10_945, 609, 608]
+
+
+def test_wav2vec2s_protocols_differ_in_labels_alone(splits: dict[str, Split]) -> None:
+    right, faulty = splits["report-90-5-5"], splits["report-90-5-5-labels"]
+    assert all(getattr(right, name) == getattr(faulty, name) for name in SETS)
+
+
+def test_wav2vec2s_test_clips_are_not_stratified(
+    splits: dict[str, Split], named_clips: Clips
+) -> None:
+    found = supports(named_clips, splits["report-90-5-5-labels"])
+    assert found == [86, 114, 88, 92, 75, 100, 53]
 
 
 @pytest.mark.parametrize("name", [Split(*which, (), (), ()).name for which in ALL_SPLITS])
@@ -171,8 +188,10 @@ def test_ids_of_each_set_are_sorted(named_clips: Clips, protocol: str, fold: str
     assert all(list(getattr(split, name)) == sorted(getattr(split, name)) for name in SETS)
 
 
-def test_hashes_of_all_splits_differ(splits: dict[str, Split]) -> None:
-    assert len({split.hash for split in splits.values()}) == len(ALL_SPLITS)
+def test_hashes_of_all_splits_of_other_clips_differ(splits: dict[str, Split]) -> None:
+    hashes = {split.name: split.hash for split in splits.values()}
+    assert hashes.pop("report-90-5-5-labels") == hashes["report-90-5-5"]
+    assert len(set(hashes.values())) == len(hashes) == len(ALL_SPLITS) - 1
 
 
 def test_hash_changes_when_a_clip_changes_its_set() -> None:
@@ -181,12 +200,13 @@ def test_hash_changes_when_a_clip_changes_its_set() -> None:
     assert moved.hash != split.hash
 
 
-def test_report_labels_call_all_of_savee_surprise(named_clips: Clips) -> None:
+@pytest.mark.parametrize("protocol", ["report-labels", "report-90-5-5-labels"])
+def test_report_labels_call_all_of_savee_surprise(named_clips: Clips, protocol: str) -> None:
     savee = [clip for clip in named_clips if clip.corpus == "SAVEE"]
-    assert {label_of(clip, "report-labels") for clip in savee} == {"surprise"}
+    assert {label_of(clip, protocol) for clip in savee} == {"surprise"}
 
 
-@pytest.mark.parametrize("protocol", ["report", "speaker-independent"])
+@pytest.mark.parametrize("protocol", ["report", "report-90-5-5", "speaker-independent"])
 def test_other_protocols_have_the_right_labels(named_clips: Clips, protocol: str) -> None:
     assert all(label_of(clip, protocol) == clip.emotion for clip in named_clips)
 
@@ -197,14 +217,15 @@ def test_report_labels_leave_other_corpora_alone(named_clips: Clips) -> None:
 
 
 def test_only_speaker_independent_says_that_speakers_are_not_shared() -> None:
-    shared = {name: protocol.shared_speakers for name, protocol in PROTOCOLS.items()}
-    assert shared == {"report": True, "report-labels": True, "speaker-independent": False}
+    shared = {name for name, protocol in PROTOCOLS.items() if protocol.shared_speakers}
+    assert set(PROTOCOLS) - shared == {"speaker-independent"}
 
 
 @pytest.mark.parametrize("count", [1, 8])
 def test_too_few_clips_for_a_random_split_are_refused(named_clips: Clips, count: int) -> None:
-    with pytest.raises(CorporaError, match=f"{count} clips are too few to split by emotion"):
-        make_split(named_clips[:count], "report")
+    for protocol, message in (("report", "to split by emotion"), ("report-90-5-5", "to split")):
+        with pytest.raises(CorporaError, match=f"{count} clips are too few {message}"):
+            make_split(named_clips[:count], protocol)
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,7 @@ def test_the_last_convolution_layers_are_trained(architecture: ModuleType, unfro
 
 
 @pytest.mark.parametrize(("unfrozen", "side"), [(0, 7), (1, 14), (2, 14), (3, 14)])
-def test_what_is_kept_of_full_pictures(
-    architecture: ModuleType, unfrozen: int, side: int
-) -> None:
+def test_what_is_kept_of_full_pictures(architecture: ModuleType, unfrozen: int, side: int) -> None:
     network = architecture.make_network(architecture.Vgg16Options(unfrozen=unfrozen))
     assert network.kept.output.shape[1:] == (side, side, 512)
     assert not network.kept.trainable_weights
@@ -80,7 +78,9 @@ def test_the_parts_are_the_whole(
     assert np.ptp(whole, axis=0).max() > 0
 
 
-def test_pictures_are_scaled_as_for_imagenet(architecture: ModuleType, pictures: np.ndarray) -> None:
+def test_pictures_are_scaled_as_for_imagenet(
+    architecture: ModuleType, pictures: np.ndarray
+) -> None:
     scaled = np.asarray(architecture.ImageNetScaling()(pictures.astype(np.float32)))
     blue_green_red = pictures[..., ::-1] - np.array([103.939, 116.779, 123.68])
     np.testing.assert_allclose(scaled, blue_green_red, atol=1e-4)
@@ -126,7 +126,7 @@ def test_every_picture_of_a_batch_is_changed_in_its_own_way(
 
 
 def test_options_of_another_version_are_refused(architecture: ModuleType) -> None:
-    with pytest.raises(RunFolderError, match="another version.*colour"):
+    with pytest.raises(RunFolderError, match=r"another version.*colour"):
         architecture.Vgg16Options.from_dict({"colour": "red"})
 
 

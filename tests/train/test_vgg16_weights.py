@@ -40,17 +40,13 @@ def make_base(tensorflow: None) -> Callable[[], Any]:
     import keras
 
     def make() -> Any:
-        return keras.applications.VGG16(
-            include_top=False, weights=None, input_shape=(32, 32, 3)
-        )
+        return keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
 
     return make
 
 
 @pytest.fixture(scope="module")
-def files(
-    make_base: Callable[[], Any], vgg16_arrays: Arrays, vgg16_file: Path
-) -> dict[str, Path]:
+def files(make_base: Callable[[], Any], vgg16_arrays: Arrays, vgg16_file: Path) -> dict[str, Path]:
     """The same weights in every format that Keras writes."""
     base = make_base()
     for name, arrays in vgg16_arrays.items():
@@ -209,7 +205,7 @@ def test_a_keras_file_with_code_in_it_is_refused_and_does_not_run(
     import keras
 
     monkeypatch.chdir(tmp_path)
-    code = keras.layers.Lambda(lambda x: (open("trapped", "w").close(), x)[1])  # noqa: PTH123, SIM115
+    code = keras.layers.Lambda(lambda x: (open("trapped", "w").close(), x)[1])  # noqa: PTH123
     keras.Sequential([keras.layers.Input((32, 32, 3)), code]).save("code.keras")
     Path("trapped").unlink()  # it ran while the model was made
     with pytest.raises(WeightsError, match="layers of the kind Lambda"):
@@ -302,7 +298,7 @@ def test_a_server_without_the_file_is_told(
     weights: ModuleType, home: Path, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
     monkeypatch.setattr(weights, "_URL", server)
-    with pytest.raises(WeightsError, match="out of reach .*Not Found"):
+    with pytest.raises(WeightsError, match=r"out of reach .*Not Found"):
         weights.find_weights("imagenet")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from ser_train.wav2vec2.audio_data import SAMPLE_RATE
 from ser_train.wav2vec2.audio_data import WINDOW_SAMPLES
 from ser_train.wav2vec2.audio_data import AudioDataset
 from ser_train.wav2vec2.audio_data import load_audio
+from ser_train.wav2vec2.inputs import encode
+from ser_train.wav2vec2.inputs import make_feature_extractor
 
 LENGTHS = (400, 20_000, 47_999, 48_000, 48_001, 70_000)
 
@@ -95,8 +98,6 @@ def test_a_second_call_decodes_nothing(
 def test_a_clip_that_is_gone_is_a_corpora_error(
     tiny_index: CorpusIndex, split: Split, tmp_path: Path
 ) -> None:
-    import dataclasses
-
     gone = dataclasses.replace(tiny_index.clips[0], path=tmp_path / "gone.wav")
     index = dataclasses.replace(tiny_index, clips=(gone,))
     with pytest.raises(CorporaError, match=r"cannot read .*gone\.wav any more"):
@@ -104,9 +105,8 @@ def test_a_clip_that_is_gone_is_a_corpora_error(
 
 
 def test_a_clip_is_normalized_over_its_own_samples_and_padded_with_zeros() -> None:
-    inputs = pytest.importorskip("ser_train.wav2vec2.inputs")
     audio = voice("happy", 0, seconds=1.0) + 0.3
-    batch = inputs.encode(inputs.make_feature_extractor(), [audio])
+    batch = encode(make_feature_extractor(), [audio])
     values, mask = batch.input_values[0].numpy(), batch.attention_mask[0].numpy()
     assert values.shape == mask.shape == (WINDOW_SAMPLES,)
     assert mask.sum() == len(audio) == mask[: len(audio)].sum()
@@ -116,15 +116,13 @@ def test_a_clip_is_normalized_over_its_own_samples_and_padded_with_zeros() -> No
 
 
 def test_of_a_longer_clip_the_first_3_s_are_taken_before_normalizing() -> None:
-    inputs = pytest.importorskip("ser_train.wav2vec2.inputs")
     audio = np.concatenate([voice("sad", 0, seconds=3.0), np.full(8_000, 0.9, np.float32)])
-    extractor = inputs.make_feature_extractor()
-    long, cut = (inputs.encode(extractor, [clip]) for clip in (audio, audio[:WINDOW_SAMPLES]))
+    extractor = make_feature_extractor()
+    long, cut = (encode(extractor, [clip]) for clip in (audio, audio[:WINDOW_SAMPLES]))
     np.testing.assert_array_equal(long.input_values, cut.input_values)
     assert long.attention_mask.all()
 
 
 def test_silence_stays_finite() -> None:
-    inputs = pytest.importorskip("ser_train.wav2vec2.inputs")
-    batch = inputs.encode(inputs.make_feature_extractor(), [np.zeros(16_000, np.float32)])
+    batch = encode(make_feature_extractor(), [np.zeros(16_000, np.float32)])
     assert not batch.input_values.any()

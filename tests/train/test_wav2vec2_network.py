@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_wav2vec2 import PARAMETERS
 from tiny_wav2vec2 import TINY
 
+from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers", reason="needs the extra wav2vec2")
-
-from ser_train.wav2vec2.layers import base_layers  # noqa: E402
-from ser_train.wav2vec2.network import Wav2Vec2Classifier  # noqa: E402
-from ser_train.wav2vec2.network import classifier_config  # noqa: E402
-from ser_train.wav2vec2.network import frame_count  # noqa: E402
-from ser_train.wav2vec2.network import initialize_head  # noqa: E402
-from ser_train.wav2vec2.network import mean_over_frames  # noqa: E402
-from ser_train.wav2vec2.weights import load_pretrained  # noqa: E402
+from ser_train.wav2vec2.layers import base_layers
+from ser_train.wav2vec2.network import Wav2Vec2Classifier
+from ser_train.wav2vec2.network import classifier_config
+from ser_train.wav2vec2.network import frame_count
+from ser_train.wav2vec2.network import initialize_head
+from ser_train.wav2vec2.network import mean_over_frames
+from ser_train.wav2vec2.weights import load_pretrained
 
 
 @pytest.fixture
@@ -53,14 +52,16 @@ def test_every_layer_of_the_table_is_fed_by_the_one_before() -> None:
 
 
 def test_a_frozen_feature_encoder_is_not_trained() -> None:
-    import dataclasses
-
-    experiment = dataclasses.replace(
-        EXPERIMENTS["wav2vec2"], options={"freeze_feature_encoder": True}
-    )
-    network = base_layers(experiment)
+    network = base_layers(ABLATIONS["wav2vec2-frozen-encoder"])
     convolutions = sum(row.parameters for row in network.rows if row.name.startswith("conv_"))
-    assert network.parameters - network.trainable_parameters == convolutions > 4_000_000
+    assert network.parameters - network.trainable_parameters == convolutions
+    assert network.trainable_parameters == ABLATIONS["wav2vec2-frozen-encoder"].trainable_parameters
+
+
+def test_an_option_that_is_not_known_is_refused() -> None:
+    experiment = dataclasses.replace(EXPERIMENTS["wav2vec2"], options={"freeze": True})
+    with pytest.raises(ValueError, match="wav2vec2 has no option freeze"):
+        base_layers(experiment)
 
 
 def test_a_tiny_network_has_its_parameters(network: Wav2Vec2Classifier) -> None:

@@ -14,6 +14,9 @@ from ser_runtime.errors import MissingExtraError
 BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
+chosen_threads: int | None = None
+"""What `use_backend` was told, for a framework that is used beside Keras."""
+
 
 def use_backend(
     name: str | None = None, threads: int | None = None, precision: str = "float32"
@@ -31,6 +34,8 @@ def use_backend(
     Raises:
         MissingExtraError: If the backend is not installed.
     """
+    global chosen_threads
+    chosen_threads = threads
     name = name or os.environ.get("KERAS_BACKEND") or "tensorflow"
     for package in ("keras", name, "sklearn"):
         if importlib.util.find_spec(package) is None:

@@ -14,6 +14,7 @@ from ser_train.commands import corpora
 from ser_train.commands import describe
 from ser_train.commands import evaluate
 from ser_train.commands import experiments
+from ser_train.commands import pictures
 from ser_train.commands import publish
 from ser_train.commands import recipe_search
 from ser_train.commands import report
@@ -35,7 +36,9 @@ _EXAMPLES = """examples:
   ser-train describe parallel-mfcc-aug           its layers, and a drawing
   ser-train cnn --corpora ~/corpora              train the report's single CNN
   ser-train cnn --corpora ~/corpora --protocol speaker-independent --fold 1
+  ser-train wav2vec2 --corpora ~/corpora --weights facebook/wav2vec2-base
   ser-train all --corpora ~/corpora              every experiment, one table
+  ser-train vgg16-4 --corpora ~/corpora --weights imagenet --repeat 5
   ser-train cnn-tuning --corpora ~/corpora       Hyperband over its learning rate
   ser-train evaluate runs/cnn-report-seed0 --corpora ~/corpora
   ser-train report runs/* --out report.html      tables and plots in one page
@@ -47,6 +50,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "splits": splits.run,
     "experiments": experiments.run,
     "describe": describe.run,
+    "pictures": pictures.run,
     "all": train_all.run,
     "evaluate": evaluate.run,
     "report": report.run,
@@ -80,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (corpora, show, splits, experiments, describe):
+    for module in (corpora, show, splits, experiments, describe, pictures):
         module.add_parser(commands)
     train_all.add_parser(commands)
     train.add_parsers(commands)

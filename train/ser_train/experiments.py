@@ -27,7 +27,7 @@ class Experiment:
         spec: Its features.
         noisy_copies: Copies with white noise that join every training clip.
         learning_rate: Of Adam.
-        batch_size: Clips a step. The report does not print it; 32 is ours (Keras' default).
+        batch_size: Clips a step. The report prints it for wav2vec2 alone; 32 is Keras' default.
         max_epochs: No training is longer.
         patience: Epochs without a lower validation loss after which training stops.
         retrain: Whether the model is trained anew for the best number of epochs, as the report
@@ -46,6 +46,10 @@ class Experiment:
         monitor: What tells the best epoch: `val_loss` (lowest) or `val_accuracy` (highest).
         pretrained: What its weights may start from, in words, for `--weights`, which it needs;
             empty for none.
+        extra: Of `ser-edge`, that `needs` comes with.
+        backend: Where it is trained, if that is not Keras' backend of the user's choice.
+        protocol: Key of `ser_train.splits.PROTOCOLS`: how the report divided the clips for it,
+            with the right labels.
     """
 
     id: str
@@ -70,6 +74,9 @@ class Experiment:
     family: str = "features"
     monitor: str = "val_loss"
     pretrained: str = ""
+    extra: str = "train"
+    backend: str = ""
+    protocol: str = "report"
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain JSON values."""
@@ -80,6 +87,20 @@ _KEPT_BEST = (
     "Ours: the batch size, the standardized input, and that the weights of the epoch of lowest "
     "validation loss are kept."
 )
+
+_VGG16_WEIGHTS = "imagenet, or a file of VGG16's weights without its classifier (.h5, .keras)"
+_VGG16_NOTE = (
+    "Ours, since the report does not print them: the batch size, the dropout rate, colours and "
+    "limits of the pictures, and how they are scaled (as for VGG16's own training){}. The "
+    "validation accuracy tells the best epoch, as in the report."
+)
+_VGG16_LAYERS = (
+    " The report says blocks; its counts of trainable parameters prove that it unfroze convolution "
+    "layers, 2,359,808 parameters each."
+)
+
+_WAVEFORM = FeatureSpec()
+"""Of a network without features: only the window and its sample rate count."""
 
 EXPERIMENTS: dict[str, Experiment] = {
     row.id: row
@@ -145,6 +166,65 @@ EXPERIMENTS: dict[str, Experiment] = {
             )
             for augmented in (False, True)
         ),
+        *(
+            Experiment(
+                id=f"vgg16-{number}",
+                title=f"VGG16 on pictures of mel spectrograms, {what}",
+                section=section,
+                architecture="vgg16",
+                spec=MEL,
+                noisy_copies=0,
+                learning_rate=1e-5,
+                batch_size=32,
+                max_epochs=100,
+                patience=5,
+                retrain=True,
+                parameters=27_660_103,
+                trainable_parameters=12_945_415 + 2_359_808 * options.get("unfrozen", 0),
+                note=_VGG16_NOTE.format(
+                    ", and how far pictures are turned and zoomed" if "augment" in options else ""
+                )
+                + _VGG16_LAYERS * ("unfrozen" in options),
+                options=options,
+                family="vgg16",
+                monitor="val_accuracy",
+                pretrained=_VGG16_WEIGHTS,
+            )
+            for number, section, what, options in (
+                (1, "5.2.2", "frozen", {}),
+                (2, "5.2.3", "frozen, flips, rotations and zooms", {"augment": True}),
+                (3, "5.3.1", "its last convolution layer trained too", {"unfrozen": 1}),
+                (4, "5.3.2", "its last two convolution layers trained too", {"unfrozen": 2}),
+                (5, "5.3.3", "its last three convolution layers trained too", {"unfrozen": 3}),
+            )
+        ),
+        Experiment(
+            id="wav2vec2",
+            title="wav2vec 2.0 base on the waveform, fine-tuned",
+            section="6.3",
+            architecture="wav2vec2",
+            spec=_WAVEFORM,
+            noisy_copies=0,
+            learning_rate=1e-5,
+            batch_size=32,
+            max_epochs=30,
+            patience=10,
+            retrain=False,
+            parameters=94_377_095,
+            trainable_parameters=94_377_095,
+            note=(
+                "Ours: PyTorch, since transformers has no TensorFlow classes any more. "
+                "The batch size is the report's; the weights of the epoch of lowest validation "
+                "loss are kept. The report's 608 test clips cannot be drawn again."
+            ),
+            needs=("torch", "transformers", "safetensors"),
+            family="wav2vec2",
+            pretrained="folder with config.json and model.safetensors, or the id of a model on "
+            "the Hugging Face hub; the report's is facebook/wav2vec2-base",
+            extra="wav2vec2",
+            backend="torch",
+            protocol="report-90-5-5",
+        ),
     )
 }
 
@@ -188,6 +268,13 @@ ABLATIONS: dict[str, Experiment] = {
             parameters=848_967,
             trainable_parameters=848_359,
         ),
+        _ablation(
+            "wav2vec2",
+            "wav2vec2-frozen-encoder",
+            "convolutions of the feature encoder frozen",
+            options={"freeze_feature_encoder": True},
+            trainable_parameters=90_176_647,
+        ),
     )
 }
 """What one deviation from the report, or of it, is worth; not part of `ser-train all`."""
@@ -195,7 +282,7 @@ ABLATIONS: dict[str, Experiment] = {
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search over the learning rates of an experiment.
+    """A search over the learning rates of an experiment, and over what else it names.
 
     Attributes:
         id: Name on the command line.
@@ -207,6 +294,8 @@ class Tuning:
         factor: Of Hyperband: each round keeps one trial in so many, and trains it so many times
             as long.
         note: What is ours and not the report's.
+        units: Of each of its dense layers: smallest number, largest, and step.
+        pretrained: As in its experiment.
     """
 
     id: str
@@ -217,6 +306,8 @@ class Tuning:
     max_epochs: int
     factor: int
     note: str
+    units: tuple[tuple[int, int, int], ...] = ()
+    pretrained: str = ""
 
 
 TUNINGS: dict[str, Tuning] = {
@@ -232,6 +323,20 @@ TUNINGS: dict[str, Tuning] = {
             max_epochs=4,
             factor=2,
             note="Ours: the length of the trials; the report prints none.",
+        ),
+        Tuning(
+            id="vgg16-0",
+            title="Hyperband over the classifier of the frozen VGG16",
+            section="5.2.1",
+            experiment="vgg16-1",
+            learning_rates=(1e-5, 1e-4, 1e-3),
+            # The report trained its choice for 15 epochs.
+            max_epochs=15,
+            factor=3,
+            note="Ours: Hyperband, as for the single CNN, and the length of the trials; the "
+            "report prints neither, nor any figure but its choice.",
+            units=((64, 512, 64), (32, 256, 32)),
+            pretrained=_VGG16_WEIGHTS,
         ),
     )
 }

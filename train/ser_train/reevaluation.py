@@ -11,13 +11,12 @@ import numpy as np
 
 from ser_runtime.errors import RunFolderError
 from ser_train.architectures import ARCHITECTURES
-from ser_train.architectures import make_architecture
 from ser_train.checkpoint import TrainingState
 from ser_train.corpora import CorpusIndex
-from ser_train.dataset import Dataset
-from ser_train.dataset import load_dataset
 from ser_train.evaluation import evaluate
 from ser_train.experiments import Experiment
+from ser_train.families import FAMILIES
+from ser_train.families import family
 from ser_train.features.cache import Progress
 from ser_train.features.standardize import SCALES
 from ser_train.run_folder import RunFolder
@@ -25,7 +24,6 @@ from ser_train.splits import PROTOCOLS
 from ser_train.splits import Split
 from ser_train.splits import make_split
 from ser_train.training import Recipe
-from ser_train.weights import load_weights
 
 
 @dataclass(frozen=True)
@@ -65,17 +63,9 @@ def reevaluate(
     best_epoch = history.pop("best_epoch", None)
     if not history:
         raise RunFolderError(f"{run.path}/history.json is damaged: it holds no epoch")
-    data = load_dataset(index, split, experiment, cache, progress)
-    data = _standardized_as_stored(data, run)
-    try:
-        model = make_architecture(
-            experiment.architecture, experiment.spec.shape, experiment.options
-        )
-    except (TypeError, KeyError) as error:
-        raise RunFolderError(
-            f"{run.path} was made by another version: its options are unknown here ({error})"
-        ) from error
-    load_weights(run.weights, model)
+    kind = family(experiment.family)
+    data = kind.load_data(index, split, experiment, cache, progress)
+    data, model = kind.restore(run, experiment, data)
     recipe = Recipe(experiment, config["seed"], config["max_epochs"])
     state = TrainingState(list(history)[-1], history, best_epoch)
     evaluation = evaluate(recipe, index, data, model, state)
@@ -115,8 +105,11 @@ def stored_experiment(row: dict[str, Any], run: RunFolder) -> Experiment:
     """
     known = {field.name for field in dataclasses.fields(Experiment)}
     unknown = set(row) - known
-    for name, values in (("architecture", ARCHITECTURES), ("standardization", SCALES)):
-        if name in row and row[name] not in values:
+    values = {"family": FAMILIES, "standardization": SCALES}
+    if row.get("family", "features") == "features":
+        values["architecture"] = ARCHITECTURES
+    for name, known_values in values.items():
+        if name in row and row[name] not in known_values:
             unknown.add(f"{name} {row[name]!r}")
     if unknown:
         what = ", ".join(sorted(unknown))
@@ -125,12 +118,3 @@ def stored_experiment(row: dict[str, Any], run: RunFolder) -> Experiment:
         return Experiment(**{**row, "spec": run.spec(), "needs": tuple(row.get("needs", ()))})
     except TypeError as error:
         raise RunFolderError(f"{run.path}/config.json is damaged: {error}") from error
-
-
-def _standardized_as_stored(data: Dataset, run: RunFolder) -> Dataset:
-    standardization = run.standardization()
-    sets = {
-        name: dataclasses.replace(getattr(data, name), standardization=standardization)
-        for name in ("train", "validation", "test")
-    }
-    return dataclasses.replace(data, standardization=standardization, **sets)

@@ -56,6 +56,13 @@ def report_tuning() -> dict[str, dict[str, float]]:
     }
 
 
+def report_units() -> str:
+    """The report's choice in the tuning of VGG16's classifier, as `ser_train.tuning` names it."""
+    best = _tables()["vgg16_tuning_best"]
+    units = f"{best['first_dense_units']}-{best['second_dense_units']}"
+    return f"{units}-{best['learning_rate']:.0e}"
+
+
 @cache
 def _tables() -> dict[str, Any]:
     file = resources.files("ser_train") / "data" / "report_tables.json"

@@ -16,17 +16,23 @@ from ser_runtime.errors import RunFolderError
 from ser_train.claims import claims_table
 from ser_train.run_folder import RunFolder
 
-KEPT = (
+_KEPT_OF_ALL = (
     "config.json",
     "history.json",
-    "standardization.json",
     "predictions.csv",
-    "weights.npz",
     "confusion_matrix.png",
     "learning_curves.png",
     "metrics.json",
 )
-"""No features and no audio: the corpora's licences do not allow to pass them on."""
+
+KEPT = {
+    "features": (*_KEPT_OF_ALL, "standardization.json", "weights.npz"),
+    # Weights of 110 MB and 380 MB are too large for a repository.
+    "vgg16": (*_KEPT_OF_ALL, "pictures.json"),
+    "wav2vec2": _KEPT_OF_ALL,
+}
+"""What is kept of a run of each family: no features and no audio, since the corpora's licences do
+not allow to pass them on."""
 
 _COLUMNS = (
     "run",
@@ -65,10 +71,10 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
     for run in runs:
         if not run.complete:
             raise RunFolderError(f"{run.path} is not a complete run folder")
-        if missing := [name for name in KEPT if not (run.path / name).is_file()]:
+        if missing := [name for name in _kept(run) if not (run.path / name).is_file()]:
             raise RunFolderError(f"{run.path} lacks {', '.join(missing)}")
     for run in runs:
-        for name in KEPT:
+        for name in _kept(run):
             with atomic_path(folder / run.name / name) as temporary:
                 shutil.copyfile(run.path / name, temporary)
     table = folder / "table.md"
@@ -77,6 +83,10 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
     write_text(table, results_table(names, [run.metrics() for run in published]))
     write_text(folder / "claims.md", claims_table(published))
     return table
+
+
+def _kept(run: RunFolder) -> tuple[str, ...]:
+    return KEPT[run.config()["experiment"].get("family", "features")]
 
 
 def show_results_table(runs: Sequence[tuple[RunFolder, dict[str, Any]]]) -> None:

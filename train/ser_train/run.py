@@ -44,7 +44,7 @@ _TRAINING_FIELDS = (
     "family",
     "monitor",
 )
-_PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
+_PACKAGES = ("keras", "tensorflow", "jax", "torch", "transformers", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class Run:
             "fold": self.split.fold,
             "split_hash": self.split.hash,
             "corpora_hash": self.index.content_hash,
-            "backend": keras.backend.backend(),
+            "backend": self.recipe.experiment.backend or keras.backend.backend(),
             "precision": keras.config.dtype_policy().name,
             "weights": self.recipe.weights and self.recipe.weights.to_dict(),
             "versions": {"python": platform.python_version(), **_versions()},

@@ -5,7 +5,7 @@ split.json         clip ids of the three sets, and their hash
 checkpoint.npz     while training: weights, optimizer, history
 history.json       losses and accuracies of every epoch
 standardization.json
-weights.npz        of the model
+weights.npz        of the model; for wav2vec2 a folder `model`, as transformers loads it
 predictions.csv    probabilities of every validation and test clip
 {calibration,validation,test}.npz   features (float32, not standardized), classes, ids
 confusion_matrix.png  learning_curves.png

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from ser_runtime.labels import EMOTIONS
 from ser_train.report_tables import report_table
+from ser_train.results import show_results_table
+from ser_train.run_folder import RunFolder
 
 
 def show_results(metrics: dict[str, Any], console: Console | None = None) -> None:
@@ -53,6 +57,25 @@ def show_results(metrics: dict[str, Any], console: Console | None = None) -> Non
         console.print(warning, style="yellow", soft_wrap=True, highlight=False)
 
 
+def show_repeated(
+    runs: Sequence[tuple[RunFolder, dict[str, Any]]], console: Console | None = None
+) -> None:
+    """Print every seed of an experiment, and how far they lie apart.
+
+    Args:
+        runs: Each with the content of its metrics.json.
+        console: Where the summary goes; default stdout.
+    """
+    show_results_table(runs)
+    accuracies = np.array([metrics["accuracy"] for _, metrics in runs])
+    (console or Console()).print(
+        f"accuracy of {len(runs)} seeds: {accuracies.min():.3f} to {accuracies.max():.3f}, "
+        f"mean {accuracies.mean():.3f}, standard deviation {accuracies.std(ddof=1):.3f}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
 def _warnings(metrics: dict[str, Any]) -> list[str]:
     """What must be known to read the figures."""
     warnings = []
@@ -66,7 +89,7 @@ def _warnings(metrics: dict[str, Any]) -> list[str]:
         if "report" in metrics and not metrics["report"]["like_for_like"]:
             warnings.append(
                 "not like for like: the report labelled all SAVEE clips surprise, which "
-                "flatters it (--protocol report-labels compares alike)"
+                f"flatters it (--protocol {metrics['protocol']}-labels compares alike)"
             )
     elif "report" in metrics:
         warnings.append(

@@ -20,6 +20,8 @@ from ser_train.splits import make_split
 ALL_SPLITS: tuple[tuple[str, str | None], ...] = (
     ("report", None),
     ("report-labels", None),
+    ("report-90-5-5", None),
+    ("report-90-5-5-labels", None),
     *(("speaker-independent", fold) for fold in FOLDS + TESS_FOLDS),
 )
 

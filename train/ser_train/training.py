@@ -60,15 +60,20 @@ def build_model(experiment: Experiment, seed: int) -> keras.Model:
     """An untrained, compiled model with the weights of a seed."""
     keras.utils.set_random_seed(seed)
     model = make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
+    compile_model(model, experiment.learning_rate)
+    return model
+
+
+def compile_model(model: keras.Model, learning_rate: float) -> None:
+    """Give a model its loss and an Adam whose state can be stored and restored."""
     model.compile(
-        optimizer=keras.optimizers.Adam(experiment.learning_rate),
+        optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # Keras' own choice ("auto") makes TensorFlow slower on a CPU.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     model.optimizer.build(model.trainable_variables)
-    return model
 
 
 def train(
@@ -78,6 +83,7 @@ def train(
     progress: BatchProgress | None = None,
     on_epoch: EpochReport | None = None,
     build: Callable[[int], keras.Model] | None = None,
+    score_batch: int | None = None,
 ) -> tuple[keras.Model, TrainingState]:
     """Train a model, going on from a checkpoint if there is one.
 
@@ -88,6 +94,7 @@ def train(
         progress: Called after each batch.
         on_epoch: Called after each epoch, when its checkpoint is written.
         build: Makes the compiled model of a seed; default `build_model` of the experiment.
+        score_batch: Validation clips at once; default the experiment's.
 
     Returns:
         The trained model, and the history of both phases.
@@ -105,16 +112,17 @@ def train(
     if checkpoint.exists():
         state = load_checkpoint(checkpoint, model)
     while not _finished(state, recipe):
-        if state.phase == SEARCH and _search_over(state, recipe):
+        if state.phase == SEARCH and search_over(state, recipe):
             state = state.start_phase(RETRAIN)
             model = build(phase_seed[RETRAIN])
         started = time.perf_counter()
         epoch = len(state.val_losses(state.phase)) + 1
         keys = (phase_seed[state.phase], epoch)
         metrics = _train_epoch(model, data.train, experiment.batch_size, keys, state, progress)
-        metrics |= _validate(model, data.validation, experiment.scored_at_once)
+        probabilities = predict(model, data.validation, score_batch or experiment.scored_at_once)
+        metrics |= validation_metrics(probabilities, data.validation.classes)
         if not np.isfinite(metrics["val_loss"]):
-            raise TrainingError(_not_a_number(f"after epoch {epoch}", state.phase))
+            raise TrainingError(not_a_number(f"after epoch {epoch}", state.phase))
         metrics["seconds"] = time.perf_counter() - started
         weights = None if experiment.retrain else model.get_weights()
         state = state.after_epoch(metrics, weights, experiment.monitor)
@@ -178,7 +186,7 @@ def _train_epoch(
 
     def report(done: int, logs: dict[str, float]) -> None:
         if not np.isfinite(logs["loss"]):
-            raise TrainingError(_not_a_number(f"at batch {done} of epoch {epoch}", state.phase))
+            raise TrainingError(not_a_number(f"at batch {done} of epoch {epoch}", state.phase))
         if progress:
             progress(state.phase, epoch, done, len(batches), logs)
         allow_interrupt()
@@ -191,19 +199,27 @@ def _train_epoch(
     return {name: float(history.history[name][0]) for name in ("loss", "accuracy")}
 
 
-def _not_a_number(where: str, phase: str) -> str:
+def not_a_number(where: str, phase: str) -> str:
+    """What an error says of such a loss; where, such as `at batch 3 of epoch 1`."""
     return (
         f"the loss is not a number {where} ({phase}): nothing of this epoch is kept; "
         "a lower learning rate may help"
     )
 
 
-def _validate(model: keras.Model, samples: Samples, batch_size: int) -> dict[str, float]:
-    probabilities = predict(model, samples, batch_size)
-    chosen = probabilities[np.arange(len(samples)), samples.classes]
+def validation_metrics(
+    probabilities: NDArray[np.float32], classes: NDArray[np.int64]
+) -> dict[str, float]:
+    """`val_loss` and `val_accuracy` of an epoch.
+
+    Args:
+        probabilities: float32 [clips, classes].
+        classes: int64 [clips], the right ones.
+    """
+    chosen = probabilities[np.arange(len(classes)), classes]
     return {
         "val_loss": float(-np.log(np.maximum(chosen, keras.config.epsilon())).mean()),
-        "val_accuracy": float((probabilities.argmax(axis=1) == samples.classes).mean()),
+        "val_accuracy": float((probabilities.argmax(axis=1) == classes).mean()),
     }
 
 
@@ -211,12 +227,14 @@ def _seed_dropout(model: keras.Model, keys: tuple[int, ...]) -> None:
     """Derive the state of every random layer from the keys: no checkpoint has to carry it."""
     rng = np.random.default_rng((*keys, 1))
     for layer in model._flatten_layers():
-        generator = getattr(layer, "seed_generator", None)
+        # Image layers call it `generator`.
+        generator = getattr(layer, "seed_generator", None) or getattr(layer, "generator", None)
         if generator is not None:
             generator.state.assign([int(rng.integers(2**31)), 0])
 
 
-def _search_over(state: TrainingState, recipe: Recipe) -> bool:
+def search_over(state: TrainingState, recipe: Recipe) -> bool:
+    """Whether the search for the best epoch is at its end: patience or epochs are used up."""
     epochs = len(state.val_losses(SEARCH))
     waited = epochs - (state.best_epoch or 0)
     return epochs >= recipe.max_epochs or (epochs > 0 and waited >= recipe.experiment.patience)
@@ -224,5 +242,5 @@ def _search_over(state: TrainingState, recipe: Recipe) -> bool:
 
 def _finished(state: TrainingState, recipe: Recipe) -> bool:
     if state.phase == SEARCH:
-        return _search_over(state, recipe) and not recipe.experiment.retrain
+        return search_over(state, recipe) and not recipe.experiment.retrain
     return len(state.val_losses(RETRAIN)) >= (state.best_epoch or 0)

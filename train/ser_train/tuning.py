@@ -1,11 +1,17 @@
-"""Choosing a learning rate with KerasTuner's Hyperband (report, section 4.3.2)."""
+"""Choosing a learning rate, and sizes of layers, with KerasTuner's Hyperband.
+
+Report, sections 4.3.2 and 5.2.1. A trial is named by what was chosen for it: `1e-02`, or, with the
+units of the dense layers, `512-192-1e-05`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -17,9 +23,10 @@ import keras_tuner
 from ser_runtime.atomic_file import storage_errors
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import SerError
-from ser_train.dataset import Dataset
 from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import Experiment
 from ser_train.experiments import Tuning
+from ser_train.families import FamilyData
 from ser_train.recipe_file import claim_folder
 from ser_train.recipe_file import read_object
 from ser_train.tensorboard_log import TensorBoardLog
@@ -31,15 +38,20 @@ _TRIALS = "trials"
 _SEARCH = "search"
 
 History = dict[str, dict[str, dict[str, float]]]
-"""Learning rate -> epoch (from 1) -> metrics, all as text keys, as JSON has them."""
+"""Trial -> epoch (from 1) -> metrics, all as text keys, as JSON has them."""
+
+BuildModel = Callable[[Experiment, int], keras.Model]
+"""Makes the compiled model of a row of the registry and a seed."""
 
 
 def tune(
     tuning: Tuning,
-    data: Dataset,
+    data: FamilyData,
     seed: int,
     folder: Path,
     on_epoch: EpochReport | None = None,
+    build: BuildModel = build_model,
+    weights: Mapping[str, Any] | None = None,
 ) -> History:
     """Run Hyperband, or go on with it; a trial that was broken off is trained anew.
 
@@ -48,7 +60,9 @@ def tune(
         data: Its training clips train, its validation clips decide; test clips are not scored.
         seed: Of weights, order and Hyperband.
         folder: Where trials, history and logs for TensorBoard go.
-        on_epoch: Called after each epoch, with the learning rate in the place of the phase.
+        on_epoch: Called after each epoch, with the trial in the place of the phase.
+        build: Makes the model of a trial.
+        weights: What tells the pretrained weights apart that it starts from, if there are any.
 
     Returns:
         Metrics of every epoch that was trained, also in `folder/history.json`.
@@ -58,17 +72,22 @@ def tune(
         StorageError: If the disk is full.
     """
     experiment = EXPERIMENTS[tuning.experiment]
-    claim_folder(folder, _made_of(tuning, data, seed))
+    claim_folder(folder, _made_of(tuning, data, seed, weights))
 
-    def build(hyperparameters: keras_tuner.HyperParameters) -> keras.Model:
+    def build_trial(hyperparameters: keras_tuner.HyperParameters) -> keras.Model:
         rate = hyperparameters.Choice("learning_rate", list(tuning.learning_rates), ordered=True)
-        return build_model(dataclasses.replace(experiment, learning_rate=rate), seed)
+        units = [
+            hyperparameters.Int(f"units_{number}", low, high, step)
+            for number, (low, high, step) in enumerate(tuning.units, 1)
+        ]
+        options = {**experiment.options, **({"units": units} if units else {})}
+        return build(dataclasses.replace(experiment, learning_rate=rate, options=options), seed)
 
     recorder = _Recorder(folder, on_epoch)
     # KerasTuner prints that it goes on; standard output is for the table.
     with storage_errors(folder), redirect_stdout(sys.stderr), _errors_of_callbacks():
         tuner = keras_tuner.Hyperband(
-            build,
+            build_trial,
             objective="val_accuracy",
             max_epochs=tuning.max_epochs,
             factor=tuning.factor,
@@ -96,7 +115,9 @@ def read_history(folder: Path) -> History:
     return read_object(path) if path.exists() else {}
 
 
-def _made_of(tuning: Tuning, data: Dataset, seed: int) -> dict[str, Any]:
+def _made_of(
+    tuning: Tuning, data: FamilyData, seed: int, weights: Mapping[str, Any] | None
+) -> dict[str, Any]:
     return {
         "experiment": tuning.experiment,
         "learning_rates": list(tuning.learning_rates),
@@ -105,7 +126,17 @@ def _made_of(tuning: Tuning, data: Dataset, seed: int) -> dict[str, Any]:
         "seed": seed,
         "split": data.split.hash,
         "samples": len(data.train),
+        **({"units": tuning.units} if tuning.units else {}),
+        **({"weights": dict(weights)} if weights else {}),
     }
+
+
+class _EpochNotKept(keras_tuner.errors.FatalError):
+    """Carries what prevented an epoch from being kept: Keras drops the cause of an error."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 @contextmanager
@@ -113,12 +144,12 @@ def _errors_of_callbacks() -> Iterator[None]:
     """KerasTuner takes any error for a failed trial, and tries again, but for its own fatal one."""
     try:
         yield
-    except keras_tuner.errors.FatalError as error:
-        raise (error.__cause__ or error) from None
+    except _EpochNotKept as error:
+        raise error.reason from None
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Keeps each epoch's metrics under its learning rate."""
+    """Keeps each epoch's metrics under its trial."""
 
     def __init__(self, folder: Path, on_epoch: EpochReport | None) -> None:
         super().__init__()
@@ -129,25 +160,56 @@ class _Recorder(keras.callbacks.Callback):
         return _Recorder(self._folder, self._on_epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Keep the epoch.
-
-        Raises:
-            keras_tuner.errors.FatalError: Caused by what prevented it.
-        """
+        """Keep the epoch."""
         try:
             self._keep(epoch, logs)
         except (SerError, OSError) as error:
-            raise keras_tuner.errors.FatalError(str(error)) from error
+            raise _EpochNotKept(error) from error
 
     def _keep(self, epoch: int, logs: dict[str, float] | None) -> None:
-        rate = f"{float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):.0e}"
+        trial, told = _trial(self.model)
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         history = read_history(self._folder)
-        history.setdefault(rate, {})[str(epoch + 1)] = metrics
+        history.setdefault(trial, {})[str(epoch + 1)] = metrics
         write_text(self._folder / "history.json", json.dumps(history, indent=1) + "\n")
-        TensorBoardLog(self._folder / "tensorboard" / rate).epoch(_SEARCH, epoch + 1, metrics)
+        TensorBoardLog(self._folder / "tensorboard" / trial).epoch(_SEARCH, epoch + 1, metrics)
         if self._on_epoch:
-            self._on_epoch(f"learning rate {rate}", epoch + 1, metrics)
+            self._on_epoch(told, epoch + 1, metrics)
+
+
+def _trial(model: keras.Model) -> tuple[str, str]:
+    """Name of a trial, in files and in words."""
+    rate = f"{float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)):.0e}"
+    dense = [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    hidden = [str(units) for units in dense[:-1]]
+    words = f"{' and '.join(hidden)} units, " if hidden else ""
+    return "-".join([*hidden, rate]), f"{words}learning rate {rate}"
+
+
+def units_table(tuning: Tuning, history: History, printed: str) -> str:
+    """All trials, the best first, as Markdown.
+
+    Args:
+        tuning: What was chosen among.
+        history: Of `tune`.
+        printed: The trial that the report chose.
+    """
+    lines = [
+        "Best epoch of each trial; Hyperband trains few of them long. In brackets: the choice of "
+        "the report.",
+        "",
+        "| first layer | second layer | learning rate | epochs | best validation accuracy |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    order = sorted(history, key=lambda trial: (-_best(history[trial]), trial))
+    for number, trial in enumerate(order):
+        first, second, rate = trial.split("-", 2)
+        mark = " **chosen**" * (number == 0) + " [report]" * (trial == printed)
+        epochs = history[trial]
+        lines.append(f"| {first} | {second} | {rate}{mark} | {len(epochs)} | {_best(epochs):.3f} |")
+    if printed not in history:
+        lines += ["", f"The report chose {printed}, which was not among the trials."]
+    return "\n".join([*lines, "", tuning.note]) + "\n"
 
 
 def tuning_table(tuning: Tuning, history: History, printed: dict[str, dict[str, float]]) -> str:

@@ -51,16 +51,29 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_protocol(parser: argparse.ArgumentParser) -> None:
-    """`--protocol`, `--fold`, `--seed`."""
+def add_protocol(parser: argparse.ArgumentParser, default: str | None = "report") -> None:
+    """`--protocol`, `--fold`, `--seed`; arguments as `add_split`."""
+    add_split(parser, default)
+    parser.add_argument("--seed", type=not_negative, default=0)
+
+
+def add_split(parser: argparse.ArgumentParser, default: str | None = "report") -> None:
+    """`--protocol`, `--fold`.
+
+    Args:
+        parser: To add to.
+        default: Protocol; None leaves it to the experiment.
+    """
     notes = "; ".join(f"{row.id}: {row.note}" for row in PROTOCOLS.values())
     parser.add_argument(
-        "--protocol", choices=PROTOCOLS, default="report", help=notes.replace("%", "%%")
+        "--protocol",
+        choices=PROTOCOLS,
+        default=default,
+        help=f"{notes} (default: {default or 'that of the experiment'})".replace("%", "%%"),
     )
     parser.add_argument(
         "--fold", choices=FOLDS + TESS_FOLDS, help="of speaker-independent (default 1)"
     )
-    parser.add_argument("--seed", type=not_negative, default=0)
 
 
 def chosen_fold(arguments: argparse.Namespace) -> str | None:

@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     if (tuning := TUNINGS.get(arguments.experiment)) is not None:
         raise UsageError(f"{tuning.id} tunes the network of {tuning.experiment}: describe that one")
     experiment = find_experiment(arguments.experiment)
-    require_extra("train", ("keras", "matplotlib", *experiment.needs))
+    require_extra("train", ("keras", "matplotlib"))
+    require_extra(experiment.extra, experiment.needs)
     use_backend()
     from ser_train.describe import draw_architecture
     from ser_train.families import family

@@ -36,8 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = RunFolder(arguments.run)
     stored, config = folder.metrics(), folder.config()
-    require_extra("train", (*PACKAGES, *config["experiment"].get("needs", ())))
-    use_backend(arguments.backend, arguments.threads, config.get("precision", "float32"))
+    experiment = config["experiment"]
+    require_extra("train", PACKAGES)
+    require_extra(experiment.get("extra", "train"), experiment.get("needs", ()))
+    backend = arguments.backend or experiment.get("backend") or None
+    use_backend(backend, arguments.threads, config.get("precision", "float32"))
     from ser_train.progress import TrainingProgress
     from ser_train.reevaluation import reevaluate
     from ser_train.run_summary import show_results

@@ -23,6 +23,7 @@ from ser_train.experiments import find_experiment
 
 if TYPE_CHECKING:
     from ser_train.corpora import CorpusIndex
+    from ser_train.pretrained_weights import PretrainedWeights
     from ser_train.progress import TrainingProgress
     from ser_train.run_folder import RunFolder
     from ser_train.splits import Split
@@ -45,7 +46,7 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
             description=f"{experiment.title} (report, section {experiment.section}). "
             f"{experiment.note}",
         )
-        add_training(parser)
+        add_training(parser, experiment.protocol)
         if experiment.pretrained:
             parser.add_argument(
                 "--weights", required=True, metavar="WEIGHTS", help=experiment.pretrained
@@ -56,12 +57,19 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
             metavar="N",
             help=f"stop the search for the best epoch here (default {experiment.max_epochs})",
         )
+        parser.add_argument(
+            "--repeat",
+            type=positive,
+            default=1,
+            metavar="N",
+            help="train with N seeds, from --seed on: a run folder each, all of them shown",
+        )
 
 
-def add_training(parser: argparse.ArgumentParser) -> None:
-    """Declare what `train` and `all` have in common."""
+def add_training(parser: argparse.ArgumentParser, protocol: str | None = None) -> None:
+    """Declare what `train` and `all` have in common; without a protocol each has its own."""
     add_corpora(parser)
-    add_protocol(parser)
+    add_protocol(parser, protocol)
     parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR")
     parser.add_argument("--fresh", action="store_true", help="forget an earlier run")
     add_backend(parser)
@@ -71,30 +79,53 @@ def add_training(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     experiment = find_experiment(arguments.command)
-    require_extra("train", (*PACKAGES, *experiment.needs))
+    require_extra("train", PACKAGES)
+    require_extra(experiment.extra, experiment.needs)
     fold = chosen_fold(arguments)
-    use_backend(arguments.backend, arguments.threads, arguments.precision)
-    from ser_train.progress import TrainingProgress
-    from ser_train.run_summary import show_results
+    backend = arguments.backend or experiment.backend or None
+    use_backend(backend, arguments.threads, arguments.precision)
+    import keras
 
-    index, split = read_clips(arguments, fold)
+    from ser_train.progress import TrainingProgress
+    from ser_train.run_summary import show_repeated
+    from ser_train.run_summary import show_results
+    from ser_train.splits import make_split
+
+    weights = find_pretrained(experiment, getattr(arguments, "weights", None))
+
+    index = read_clips(arguments)
+    split = make_split(index.clips, arguments.protocol, fold)
     with TrainingProgress() as progress:
-        folder, metrics = train_experiment(
-            experiment, arguments, index, split, progress, getattr(arguments, "weights", None)
-        )
+        done = []
+        for seed in range(arguments.seed, arguments.seed + arguments.repeat):
+            done.append(
+                train_experiment(experiment, arguments, index, split, progress, weights, seed)
+            )
+            keras.backend.clear_session()
+    if arguments.repeat > 1:
+        show_repeated(done)
+        return 0
+    ((folder, metrics),) = done
     show_results(metrics)
     print(f"run folder: {folder.path}", file=sys.stderr)
     return 0
 
 
-def read_clips(arguments: argparse.Namespace, fold: str | None) -> tuple[CorpusIndex, Split]:
-    """The clips and the split that the arguments ask for."""
-    from ser_train.splits import make_split
+def find_pretrained(experiment: Experiment, source: str | None) -> PretrainedWeights | None:
+    """The weights that a user named, before anything else is done; None if none are needed.
 
+    Raises:
+        WeightsError: If they are missing, out of reach, or of another kind.
+    """
+    from ser_train.families import family
+
+    return None if source is None else family(experiment.family).find_weights(source)
+
+
+def read_clips(arguments: argparse.Namespace) -> CorpusIndex:
+    """The clips that the arguments ask for."""
     index = read_index(arguments.corpora, arguments.cache)
-    if arguments.leave_out_odd:
-        index = index.without_odd()
-    return index, make_split(index.clips, arguments.protocol, fold)
+    return index.without_odd() if arguments.leave_out_odd else index
 
 
 def train_experiment(
@@ -103,7 +134,8 @@ def train_experiment(
     index: CorpusIndex,
     split: Split,
     progress: TrainingProgress,
-    weights: str | None = None,
+    weights: PretrainedWeights | None = None,
+    seed: int | None = None,
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Train an experiment, or go on, or read what it gave.
 
@@ -113,7 +145,8 @@ def train_experiment(
         index: The clips.
         split: Which of them train, validate and test.
         progress: Where it is shown.
-        weights: What a pretrained model starts from, as the user named it.
+        weights: What a pretrained model starts from.
+        seed: In the place of that of the arguments.
 
     Returns:
         The run folder, and the content of its metrics.json.
@@ -128,8 +161,8 @@ def train_experiment(
 
     kind = family(experiment.family)
     max_epochs = arguments.max_epochs or experiment.max_epochs
-    found = None if weights is None else kind.find_weights(weights)
-    recipe = Recipe(experiment, arguments.seed, max_epochs, found)
+    seed = arguments.seed if seed is None else seed
+    recipe = Recipe(experiment, seed, max_epochs, weights)
     folder = RunFolder(arguments.out / run_folder_name(experiment.id, split.name, recipe.seed))
     if arguments.fresh:
         folder.remove()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+from collections.abc import Container
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ser_runtime.errors import SerError
 from ser_runtime.errors import StorageError
@@ -14,10 +17,15 @@ from ser_train.commands.arguments import chosen_fold
 from ser_train.commands.arguments import positive
 from ser_train.commands.train import PACKAGES
 from ser_train.commands.train import add_training
+from ser_train.commands.train import find_pretrained
 from ser_train.commands.train import read_clips
 from ser_train.commands.train import train_experiment
 from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import Experiment
 from ser_train.experiments import find_experiment
+
+if TYPE_CHECKING:
+    from ser_train.pretrained_weights import PretrainedWeights
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -48,23 +56,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ser_train.progress import TrainingProgress
     from ser_train.results import show_results_table
+    from ser_train.splits import make_split
 
-    index, split = read_clips(arguments, fold)
-    done, left_out, failed = [], {}, {}
+    left_out = _left_out(wanted, arguments)
+    weights = _find_weights(wanted, left_out, arguments)
+    index = read_clips(arguments)
+    done, failed = [], {}
     with TrainingProgress() as progress:
         for number, experiment in enumerate(wanted, 1):
-            if missing := [name for name in experiment.needs if not _installed(name)]:
-                left_out[experiment.id] = f"needs {', '.join(missing)}, which is not installed"
-                continue
-            weights = getattr(arguments, f"{experiment.family}_weights", None)
-            if experiment.pretrained and weights is None:
-                left_out[experiment.id] = f"needs --{experiment.family}-weights"
+            if experiment.id in left_out:
                 continue
             progress.note(f"[{number}/{len(wanted)}] {experiment.id}: {experiment.title}")
+            split = make_split(index.clips, arguments.protocol or experiment.protocol, fold)
             try:
-                done.append(
-                    train_experiment(experiment, arguments, index, split, progress, weights)
-                )
+                found = weights.get(experiment.family)
+                done.append(train_experiment(experiment, arguments, index, split, progress, found))
             except StorageError:
                 raise  # the next one would fail too
             except SerError as error:
@@ -75,6 +81,33 @@ def run(arguments: argparse.Namespace) -> int:
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}", file=sys.stderr)
     return _exit_code(failed)
+
+
+def _left_out(wanted: Sequence[Experiment], arguments: argparse.Namespace) -> dict[str, str]:
+    """Experiments that cannot be trained here, and why."""
+    left_out = {}
+    for experiment in wanted:
+        if missing := [name for name in experiment.needs if not _installed(name)]:
+            left_out[experiment.id] = f"needs {', '.join(missing)}, which is not installed"
+        elif experiment.pretrained and _weights_of(experiment, arguments) is None:
+            left_out[experiment.id] = f"needs --{experiment.family}-weights"
+    return left_out
+
+
+def _find_weights(
+    wanted: Sequence[Experiment], left_out: Container[str], arguments: argparse.Namespace
+) -> dict[str, PretrainedWeights | None]:
+    """The weights of each family, looked at before any training starts.
+
+    Raises:
+        WeightsError: If some are missing, out of reach, or of another kind.
+    """
+    one_of = {row.family: row for row in wanted if row.pretrained and row.id not in left_out}
+    return {name: find_pretrained(row, _weights_of(row, arguments)) for name, row in one_of.items()}
+
+
+def _weights_of(experiment: Experiment, arguments: argparse.Namespace) -> str | None:
+    return getattr(arguments, f"{experiment.family}_weights", None)
 
 
 def _pretrained() -> dict[str, str]:

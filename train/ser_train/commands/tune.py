@@ -1,10 +1,12 @@
-"""`ser-train cnn-tuning`: the learning rate by Hyperband."""
+"""`ser-train cnn-tuning` and `vgg16-0`: learning rates and sizes of layers by Hyperband."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import cast
 
 from ser_runtime.extras import require_extra
 from ser_train.backend import use_backend
@@ -14,8 +16,12 @@ from ser_train.commands.arguments import add_protocol
 from ser_train.commands.arguments import chosen_fold
 from ser_train.commands.arguments import read_index
 from ser_train.commands.train import PACKAGES
+from ser_train.commands.train import find_pretrained
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import TUNINGS
+
+if TYPE_CHECKING:
+    from ser_train.families import TunableFamily
 
 
 def add_parsers(commands: argparse._SubParsersAction) -> None:
@@ -31,6 +37,10 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
         add_protocol(parser)
         parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR")
         add_backend(parser)
+        if tuning.pretrained:
+            parser.add_argument(
+                "--weights", required=True, metavar="WEIGHTS", help=tuning.pretrained
+            )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,23 +50,34 @@ def run(arguments: argparse.Namespace) -> int:
     fold = chosen_fold(arguments)
     use_backend(arguments.backend, arguments.threads, arguments.precision)
     from ser_runtime.atomic_file import write_text
-    from ser_train.dataset import load_dataset
+    from ser_train.families import family
     from ser_train.progress import TrainingProgress
     from ser_train.report_tables import report_tuning
+    from ser_train.report_tables import report_units
     from ser_train.run import run_folder_name
     from ser_train.splits import make_split
+    from ser_train.training import Recipe
     from ser_train.tuning import tune
     from ser_train.tuning import tuning_table
+    from ser_train.tuning import units_table
+
+    experiment = EXPERIMENTS[tuning.experiment]
+    weights = find_pretrained(experiment, getattr(arguments, "weights", None))
+    recipe = Recipe(experiment, arguments.seed, tuning.max_epochs, weights)
+    kind = cast("TunableFamily", family(experiment.family))
 
     index = read_index(arguments.corpora, arguments.cache)
     split = make_split(index.clips, arguments.protocol, fold)
     folder = arguments.out / run_folder_name(tuning.id, split.name, arguments.seed)
     with TrainingProgress() as progress:
-        data = load_dataset(
-            index, split, EXPERIMENTS[tuning.experiment], arguments.cache, progress.features
-        )
-        history = tune(tuning, data, arguments.seed, folder, progress.epoch)
-    table = tuning_table(tuning, history, report_tuning())
+        data = kind.load_data(index, split, experiment, arguments.cache, progress.features)
+        data, build = kind.tunable(recipe, data, progress.batch)
+        told = weights and weights.to_dict()
+        history = tune(tuning, data, arguments.seed, folder, progress.epoch, build, told)
+    if tuning.units:
+        table = units_table(tuning, history, report_units())
+    else:
+        table = tuning_table(tuning, history, report_tuning())
     write_text(folder / "table.md", table)
     print(table, end="")
     print(f"tensorboard --logdir {folder / 'tensorboard'}", file=sys.stderr)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ser_train.training import BatchProgress
     from ser_train.training import EpochReport
     from ser_train.training import Recipe
+    from ser_train.tuning import BuildModel
 
 
 class SampleSet(Protocol):
@@ -93,8 +94,35 @@ class Family(Protocol):
     def store(self, folder: RunFolder, data: Any, model: Any) -> None:
         """Write weights, and what export and evaluation need."""
 
+    def restore(self, folder: RunFolder, experiment: Experiment, data: Any) -> tuple[Any, Any]:
+        """Data and model as `store` left them: the inputs as they were trained on, the weights.
 
-_PLACES = {"features": ("ser_train.families.features", "FeatureFamily")}
+        Raises:
+            RunFolderError: If what was stored is missing, damaged, or of another version.
+        """
+
+
+class TunableFamily(Family, Protocol):
+    """A family with experiments that a tuning belongs to."""
+
+    def tunable(
+        self, recipe: Recipe, data: Any, progress: BatchProgress | None = None
+    ) -> tuple[Any, BuildModel]:
+        """What a tuning trains on, and what makes its models.
+
+        Raises:
+            WeightsError: If there are no pretrained weights where they are needed.
+        """
+
+
+_PLACES = {
+    "features": ("ser_train.families.features", "FeatureFamily"),
+    "vgg16": ("ser_train.vgg16.family", "Vgg16Family"),
+    "wav2vec2": ("ser_train.wav2vec2.family", "Wav2Vec2Family"),
+}
+
+FAMILIES = tuple(_PLACES)
+"""Names in the registry."""
 
 
 def family(name: str) -> Family:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import WeightsError
 from ser_train.architectures import make_architecture
 from ser_train.checkpoint import TrainingState
@@ -26,9 +29,14 @@ from ser_train.splits import Split
 from ser_train.training import BatchProgress
 from ser_train.training import EpochReport
 from ser_train.training import Recipe
+from ser_train.training import build_model
 from ser_train.training import predict
 from ser_train.training import train
+from ser_train.weights import load_weights
 from ser_train.weights import save_weights
+
+if TYPE_CHECKING:
+    from ser_train.tuning import BuildModel
 
 _CALIBRATION_CLIPS = 300
 
@@ -100,3 +108,33 @@ class FeatureFamily:
         ):
             ids = tuple(samples.ids[i] for i in which)
             folder.write_set(name, StoredSet(ids, samples.classes[which], samples.raw(which)))
+
+    def tunable(
+        self, recipe: Recipe, data: Dataset, progress: BatchProgress | None = None
+    ) -> tuple[Dataset, BuildModel]:
+        """The data as it is, and `build_model`."""
+        return data, build_model
+
+    def restore(
+        self, folder: RunFolder, experiment: Experiment, data: Dataset
+    ) -> tuple[Dataset, keras.Model]:
+        """Features standardized as stored, and the architecture with the stored weights.
+
+        Raises:
+            RunFolderError: If what was stored is missing, damaged, or of another version.
+        """
+        try:
+            model = make_architecture(
+                experiment.architecture, experiment.spec.shape, experiment.options
+            )
+        except (TypeError, KeyError) as error:
+            raise RunFolderError(
+                f"{folder.path} was made by another version: its options are unknown here ({error})"
+            ) from error
+        load_weights(folder.weights, model)
+        standardization = folder.standardization()
+        sets = {
+            name: dataclasses.replace(getattr(data, name), standardization=standardization)
+            for name in ("train", "validation", "test")
+        }
+        return dataclasses.replace(data, standardization=standardization, **sets), model

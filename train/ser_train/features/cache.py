@@ -1,23 +1,13 @@
 """Features of all clips, computed once in parallel and kept on disk.
 
 A cache entry is a folder named after the hash of what it holds: feature spec, corpus content and
-noise. Each array carries a checksum; a damaged entry is named and made again, never used.
+noise; see `array_cache.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import multiprocessing
 import os
-import shutil
-import tempfile
-import zlib
-from collections.abc import Callable
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,24 +15,21 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ser_runtime.atomic_file import place_errors
-from ser_runtime.atomic_file import storage_errors
 from ser_runtime.errors import CorporaError
-from ser_runtime.errors import TrainingError
 from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.features import compute_features
 from ser_runtime.features import fit_window
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
 from ser_train.corpora.clip import read_clip
+from ser_train.features.array_cache import CLIPS_PER_TASK
+from ser_train.features.array_cache import Computation
+from ser_train.features.array_cache import Progress
+from ser_train.features.array_cache import cached_array
+from ser_train.features.array_cache import key_digest
 from ser_train.features.awgn import add_noise
 from ser_train.features.awgn import noise_generator
-from ser_train.interrupts import interrupts_blocked
 
-log = logging.getLogger(__name__)
-
-_CLIPS_PER_TASK = 32
-_CHECKSUM_BYTES = 1 << 24
 _VERSION = 1
 _OFFSET_SECONDS = 0.5
 
@@ -50,8 +37,6 @@ CROPS = ("start", "offset", "centre")
 """Which 3 s of a clip: its first ones, as in the report and on the device; those from 0.5 s on, as
 in the architecture that the report copies; or the middle, with zeros on both sides of a shorter
 clip. The last two are there to be compared with the first."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -106,39 +91,12 @@ def cached_features(
         "noise_seed": noise_seed if noisy_copies else None,
         **({"crop": crop} if crop != "start" else {}),
     }
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    name = f"{spec.hash}-{digest[:12]}"
-    entry = folder / "features" / name
     ids = tuple(clip.id for clip in index.clips)
+    tasks = _tasks(index.clips, spec, 1 + noisy_copies, noise_seed, crop)
     shape = (len(ids), 1 + noisy_copies, *spec.shape)
-    if entry.exists():
-        fault = _fault(entry, shape)
-        if fault is None:
-            return ClipFeatures(ids, np.load(entry / "values.npy", mmap_mode="r"))
-        log.warning("feature cache %s is damaged (%s): computing it again", entry, fault)
-        shutil.rmtree(entry)
-    with place_errors(entry):
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=entry.parent))
-    with storage_errors(entry):
-        try:
-            tasks = _tasks(index.clips, spec, shape[1], noise_seed, crop)
-            _compute(made / "values.npy", tasks, shape, progress, workers)
-            checksum = _checksum(made / "values.npy")
-            (made / "key.json").write_text(json.dumps({**key, "checksum": checksum}, indent=1))
-            _put(made, entry, shape)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-    return ClipFeatures(ids, np.load(entry / "values.npy", mmap_mode="r"))
-
-
-def _put(made: Path, entry: Path, shape: tuple[int, ...]) -> None:
-    """Move a new entry into its place, unless another process was faster."""
-    try:
-        made.replace(entry)
-    except OSError:
-        if _fault(entry, shape) is not None:
-            raise
+    entry = folder / "features" / f"{spec.hash}-{key_digest(key)}"
+    computation = Computation(_features_of, tasks, shape, np.float32)
+    return ClipFeatures(ids, cached_array(entry, key, computation, progress, workers))
 
 
 _Task = tuple[Sequence[Clip], FeatureSpec, int, int, str]
@@ -148,39 +106,9 @@ def _tasks(
     clips: Sequence[Clip], spec: FeatureSpec, copies: int, noise_seed: int, crop: str
 ) -> list[_Task]:
     return [
-        (clips[start : start + _CLIPS_PER_TASK], spec, copies, noise_seed, crop)
-        for start in range(0, len(clips), _CLIPS_PER_TASK)
+        (clips[start : start + CLIPS_PER_TASK], spec, copies, noise_seed, crop)
+        for start in range(0, len(clips), CLIPS_PER_TASK)
     ]
-
-
-def _compute(
-    path: Path,
-    tasks: Sequence[_Task],
-    shape: tuple[int, ...],
-    progress: Progress | None,
-    workers: int,
-) -> None:
-    # "spawn": a forked child of a process with TensorFlow's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    with path.open("wb") as file, ProcessPoolExecutor(workers, context) as pool:
-        np.lib.format.write_array_header_1_0(file, header)
-        try:
-            done = 0
-            with interrupts_blocked():
-                blocks = pool.map(_features_of, tasks)
-            for block in blocks:
-                file.write(block.astype("<f4", copy=False).tobytes())
-                done += len(block)
-                if progress:
-                    progress(done, shape[0])
-        except BrokenProcessPool as error:
-            raise TrainingError(
-                "a process that computed features was killed: is there enough memory?"
-            ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _features_of(task: _Task) -> NDArray[np.float32]:
@@ -210,27 +138,3 @@ def _cropped(audio: NDArray[np.float32], spec: FeatureSpec, crop: str) -> NDArra
             return audio[surplus // 2 :]
         return np.concatenate([np.zeros(-surplus // 2, np.float32), audio])
     return audio
-
-
-def _fault(entry: Path, shape: tuple[int, ...]) -> str | None:
-    """What is wrong with a cache entry, or None."""
-    try:
-        key = json.loads((entry / "key.json").read_text())
-        values = np.load(entry / "values.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        return str(error)
-    if not isinstance(key, dict):
-        return "its key.json holds no mapping"
-    if values.shape != shape:
-        return f"shape {values.shape} instead of {shape}"
-    if key.get("checksum") != _checksum(entry / "values.npy"):
-        return "its checksum differs"
-    return None
-
-
-def _checksum(path: Path) -> int:
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(_CHECKSUM_BYTES):
-            value = zlib.crc32(block, value)
-    return value
