@@ -12,11 +12,13 @@ the Python that this runs on, since pip takes no others.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import subprocess
 import sys
 import tempfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,8 +54,11 @@ def install(python: str, wanted: list[str]) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         wheels, installed = Path(folder, "wheels"), Path(folder, "installed")
         pip("download", *target, "--dest", wheels, *wanted)
+        # Unpacked, not installed: older pips refuse wheels of another Python.
+        for wheel in wheels.iterdir():
+            zipfile.ZipFile(wheel).extractall(installed)
         # Byte code is part of an installation, and here of about the size that Python there makes.
-        pip("install", *target, "--no-index", "--no-deps", "--target", installed, *wheels.iterdir())
+        compileall.compile_dir(installed, quiet=2)
         return {
             "python": python,
             "download_mb": megabytes(wheels),
