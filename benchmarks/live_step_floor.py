@@ -22,8 +22,8 @@ from live_step_ways import looped_steps
 from live_step_ways import model_path
 from onnx import shape_inference
 
+from ser_runtime.feature_kernels import mel_filters_of
 from ser_runtime.feature_spec import FeatureSpec
-from ser_runtime.filterbank import mel_filters
 from ser_runtime.model import Model
 from ser_runtime.window_buffer import WindowBuffer
 
@@ -38,15 +38,7 @@ def new_frames(spec: FeatureSpec) -> int:
 
 def feature_multiplications(spec: FeatureSpec) -> int:
     """Of mel filters and DCT, for the frames of a step."""
-    filters = mel_filters(
-        spec.sample_rate,
-        spec.n_fft,
-        spec.n_mels,
-        spec.fmin,
-        spec.fmax,
-        spec.mel_scale,
-        spec.mel_norm,
-    )
+    filters = mel_filters_of(spec)
     of_a_frame = np.count_nonzero(filters) + spec.n_mels * (spec.n_mfcc or 0)
     return new_frames(spec) * int(of_a_frame)
 

@@ -162,3 +162,7 @@ def until(condition: Callable[[], bool]) -> None:
 def counting(start: int, count: int) -> NDArray[np.float32]:
     """Samples that tell their own place."""
     return np.arange(start, start + count, dtype=np.float32)
+
+
+USB = Plugged("USB microphone: Audio (hw:1,0)")
+OTHER = Plugged("Built-in: Analog (hw:0,0)", rate=2_000)

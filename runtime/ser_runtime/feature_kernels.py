@@ -202,6 +202,19 @@ def _blocks(groups: list[NDArray[np.float32]], size: int) -> Iterator[list[NDArr
         yield block
 
 
+def mel_filters_of(spec: FeatureSpec) -> NDArray[np.float32]:
+    """The mel filters of a spec: float32 [n_mels, bins]."""
+    return mel_filters(
+        spec.sample_rate,
+        spec.n_fft,
+        spec.n_mels,
+        spec.fmin,
+        spec.fmax,
+        spec.mel_scale,
+        spec.mel_norm,
+    )
+
+
 class _Constants(NamedTuple):
     """Analysis window [n_fft], mel filters in groups that skip their zero bins, DCT of a spec."""
 
@@ -213,15 +226,7 @@ class _Constants(NamedTuple):
 @lru_cache(maxsize=16)
 def _constants(spec: FeatureSpec) -> _Constants:
     window = analysis_window(spec.window, spec.win_length, spec.n_fft)
-    filters = mel_filters(
-        spec.sample_rate,
-        spec.n_fft,
-        spec.n_mels,
-        spec.fmin,
-        spec.fmax,
-        spec.mel_scale,
-        spec.mel_norm,
-    )
+    filters = mel_filters_of(spec)
     bands = []
     for group in np.array_split(np.arange(spec.n_mels), min(_MEL_GROUPS, spec.n_mels)):
         rows = slice(int(group[0]), int(group[-1]) + 1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
+from fake_portaudio import USB
+from fake_portaudio import FakePortAudio
 from numpy.typing import NDArray
 from synthetic_corpora import voice
 
@@ -57,3 +60,12 @@ def prediction() -> Prediction:
         voice_start=61.5,
         voice_end=63.2,
     )
+
+
+@pytest.fixture
+def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
+    """One USB microphone of 1 kHz, blocks of 100 samples; a lost device is looked for at once."""
+    fake = FakePortAudio(USB)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    monkeypatch.setattr("ser_runtime.microphone._RETRY_SECONDS", 0.01)
+    return fake

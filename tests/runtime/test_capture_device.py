@@ -7,24 +7,14 @@ import sys
 import threading
 
 import pytest
+from fake_portaudio import OTHER
+from fake_portaudio import USB
 from fake_portaudio import FakePortAudio
 from fake_portaudio import FakeStream
 from fake_portaudio import Plugged
 from fake_portaudio import delivering
 
 from ser_runtime.microphone import Microphone
-
-USB = Plugged("USB microphone: Audio (hw:1,0)")
-OTHER = Plugged("Built-in: Analog (hw:0,0)", rate=2_000)
-
-
-@pytest.fixture
-def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
-    """One USB microphone; a lost device is looked for at once."""
-    fake = FakePortAudio(USB)
-    monkeypatch.setitem(sys.modules, "sounddevice", fake)
-    monkeypatch.setattr("ser_runtime.microphone._RETRY_SECONDS", 0.01)
-    return fake
 
 
 @pytest.mark.parametrize("back", [USB, Plugged("USB microphone: Audio (hw:2,0)")])

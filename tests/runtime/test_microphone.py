@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_portaudio import OTHER
+from fake_portaudio import USB
 from fake_portaudio import FakePortAudio
 from fake_portaudio import FakeStream
 from fake_portaudio import Plugged
@@ -58,19 +60,6 @@ def environment(folder: Path, configuration: str) -> dict[str, str]:
 def without_library(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", NO_LIBRARY, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-USB = Plugged("USB microphone: Audio (hw:1,0)")
-OTHER = Plugged("Built-in: Analog (hw:0,0)", rate=2_000)
-
-
-@pytest.fixture
-def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
-    """One USB microphone of 1 kHz, blocks of 100 samples; a lost device is looked for at once."""
-    fake = FakePortAudio(USB)
-    monkeypatch.setitem(sys.modules, "sounddevice", fake)
-    monkeypatch.setattr("ser_runtime.microphone._RETRY_SECONDS", 0.01)
-    return fake
 
 
 def test_the_device_is_opened_at_its_own_rate_with_blocks_of_a_tenth_of_a_second(

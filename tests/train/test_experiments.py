@@ -12,12 +12,12 @@ from ser_runtime.errors import UsageError
 from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import FeatureSpec
 from ser_train.experiments import EXPERIMENTS
-from ser_train.experiments import TUNINGS
 from ser_train.experiments import Experiment
-from ser_train.experiments import Tuning
 from ser_train.experiments import find_experiment
 from ser_train.report_tables import report_tuning
 from ser_train.report_tables import report_units
+from ser_train.tunings import TUNINGS
+from ser_train.tunings import Tuning
 
 every_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
 every_tuning = pytest.mark.parametrize("tuning", TUNINGS.values(), ids=TUNINGS)

@@ -14,10 +14,10 @@ import pytest
 from ser_runtime.errors import RunFolderError
 from ser_train.dataset import Dataset
 from ser_train.experiments import EXPERIMENTS
-from ser_train.experiments import TUNINGS
 from ser_train.experiments import Experiment
-from ser_train.experiments import Tuning
 from ser_train.report_tables import report_tuning
+from ser_train.tunings import TUNINGS
+from ser_train.tunings import Tuning
 
 Command = Callable[..., CompletedProcess[str]]
 RATES = {"1e-03", "1e-02"}

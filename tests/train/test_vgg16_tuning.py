@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ser_train.experiments import EXPERIMENTS
-from ser_train.experiments import TUNINGS
-from ser_train.experiments import Tuning
 from ser_train.report_tables import report_units
+from ser_train.tunings import TUNINGS
+from ser_train.tunings import Tuning
 
 Command = Callable[..., CompletedProcess[str]]
 UNITS = ((8, 16, 8), (4, 8, 4))

@@ -25,8 +25,8 @@ from ser_train.commands import train_all
 from ser_train.commands import tune
 from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
-from ser_train.experiments import TUNINGS
 from ser_train.experiments import find_experiment
+from ser_train.tunings import TUNINGS
 
 _EXAMPLES = """examples:
   ser-train corpora ~/corpora                    what is there, and what is odd

@@ -25,7 +25,6 @@ from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import SerError
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
-from ser_train.experiments import Tuning
 from ser_train.families import FamilyData
 from ser_train.recipe_file import claim_folder
 from ser_train.recipe_file import read_object
@@ -33,6 +32,7 @@ from ser_train.tensorboard_log import TensorBoardLog
 from ser_train.training import Batches
 from ser_train.training import EpochReport
 from ser_train.training import build_model
+from ser_train.tunings import Tuning
 
 _TRIALS = "trials"
 _SEARCH = "search"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ser_runtime.errors import UsageError
 from ser_runtime.extras import require_extra
-from ser_train.experiments import TUNINGS
 from ser_train.experiments import find_experiment
+from ser_train.tunings import TUNINGS
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
-from ser_train.experiments import TUNINGS
+from ser_train.tunings import TUNINGS
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

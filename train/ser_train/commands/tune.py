@@ -18,7 +18,7 @@ from ser_train.commands.arguments import read_index
 from ser_train.commands.train import PACKAGES
 from ser_train.commands.train import find_pretrained
 from ser_train.experiments import EXPERIMENTS
-from ser_train.experiments import TUNINGS
+from ser_train.tunings import TUNINGS
 
 if TYPE_CHECKING:
     from ser_train.families import TunableFamily

@@ -63,7 +63,7 @@ class Family(Protocol):
         """The three sets, as `FamilyData`, from the cache or computed into it."""
 
     def find_weights(self, source: str) -> PretrainedWeights:
-        """The pretrained weights that a user named, looked at but not loaded.
+        """The pretrained weights that a user named, checked before any other work.
 
         Raises:
             WeightsError: If they are missing, out of reach, or of another kind; at once.
