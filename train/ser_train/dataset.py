@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_runtime.labels import EMOTIONS
 from ser_runtime.standardization import Standardization
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
@@ -19,7 +18,7 @@ from ser_train.features.cache import Progress
 from ser_train.features.cache import cached_features
 from ser_train.features.standardize import measure_standardization
 from ser_train.splits import Split
-from ser_train.splits import label_of
+from ser_train.splits import classes_by_id
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ def make_dataset(
         scale: Key of `ser_train.features.standardize.SCALES`.
     """
     standardization = measure_standardization(features, features.rows(split.train), scale)
-    class_of = {clip.id: EMOTIONS.index(label_of(clip, split.protocol)) for clip in clips}
+    class_of = classes_by_id(clips, split.protocol)
 
     def samples(ids: Sequence[str], copies: int) -> Samples:
         rows = features.rows(ids)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ser_runtime.errors import CorporaError
+from ser_runtime.labels import EMOTIONS
 from ser_train.corpora import Clip
 
 SETS = ("train", "validation", "test")
@@ -124,6 +125,11 @@ def label_of(clip: Clip, protocol: str) -> str:
     if PROTOCOLS[protocol].report_labels and clip.corpus == "SAVEE":
         return "surprise"
     return clip.emotion
+
+
+def classes_by_id(clips: Iterable[Clip], protocol: str) -> dict[str, int]:
+    """The class of each clip under a protocol's labels: clip id -> index into `EMOTIONS`."""
+    return {clip.id: EMOTIONS.index(label_of(clip, protocol)) for clip in clips}
 
 
 def make_split(clips: Sequence[Clip], protocol: str, fold: str | None = None) -> Split:

@@ -10,6 +10,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from ser_runtime.errors import CorporaError
 from ser_runtime.samples import to_mono
 
 CORPORA: tuple[str, ...] = ("RAVDESS", "SAVEE", "TESS", "CREMA-D")
@@ -49,6 +50,18 @@ class Clip:
     def silent(self) -> bool:
         """Whether nothing in it exceeds -80 dBFS."""
         return self.peak < 1e-4
+
+
+def read_indexed(clip: Clip, sample_rate: int) -> NDArray[np.float32]:
+    """The samples of a clip of the index, as `read_clip` gives them.
+
+    Raises:
+        CorporaError: If the file, which could be read once, cannot be read any more.
+    """
+    try:
+        return read_clip(clip.path, sample_rate)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise CorporaError(f"cannot read {clip.path} any more: {error}") from error
 
 
 def read_clip(path: Path, sample_rate: int) -> NDArray[np.float32]:

@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 from ser_runtime.atomic_file import place_errors
 from ser_runtime.atomic_file import storage_errors
 from ser_runtime.errors import TrainingError
+from ser_train.corpora import Clip
 from ser_train.interrupts import interrupts_blocked
 
 log = logging.getLogger(__name__)
 
-CLIPS_PER_TASK = 32
+_CLIPS_PER_TASK = 32
 _CHECKSUM_BYTES = 1 << 24
 
 Progress = Callable[[int, int], None]
@@ -99,6 +100,12 @@ def cached_array(
         finally:
             shutil.rmtree(made, ignore_errors=True)
     return _load(entry)
+
+
+def in_tasks(clips: Sequence[Clip]) -> list[Sequence[Clip]]:
+    """Clips, as many at a time as a task shall have."""
+    starts = range(0, len(clips), _CLIPS_PER_TASK)
+    return [clips[start : start + _CLIPS_PER_TASK] for start in starts]
 
 
 def key_digest(key: dict[str, Any]) -> str:

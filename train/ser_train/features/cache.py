@@ -12,20 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from ser_runtime.errors import CorporaError
 from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.features import compute_features
 from ser_runtime.features import fit_window
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
-from ser_train.corpora.clip import read_clip
-from ser_train.features.array_cache import CLIPS_PER_TASK
+from ser_train.corpora.clip import read_indexed
 from ser_train.features.array_cache import Computation
 from ser_train.features.array_cache import Progress
 from ser_train.features.array_cache import cached_array
+from ser_train.features.array_cache import in_tasks
 from ser_train.features.array_cache import key_digest
 from ser_train.features.awgn import add_noise
 from ser_train.features.awgn import noise_generator
@@ -92,7 +90,9 @@ def cached_features(
         **({"crop": crop} if crop != "start" else {}),
     }
     ids = tuple(clip.id for clip in index.clips)
-    tasks = _tasks(index.clips, spec, 1 + noisy_copies, noise_seed, crop)
+    tasks: list[_Task] = [
+        (clips, spec, 1 + noisy_copies, noise_seed, crop) for clips in in_tasks(index.clips)
+    ]
     shape = (len(ids), 1 + noisy_copies, *spec.shape)
     entry = folder / "features" / f"{spec.hash}-{key_digest(key)}"
     computation = Computation(_features_of, tasks, shape, np.float32)
@@ -102,24 +102,12 @@ def cached_features(
 _Task = tuple[Sequence[Clip], FeatureSpec, int, int, str]
 
 
-def _tasks(
-    clips: Sequence[Clip], spec: FeatureSpec, copies: int, noise_seed: int, crop: str
-) -> list[_Task]:
-    return [
-        (clips[start : start + CLIPS_PER_TASK], spec, copies, noise_seed, crop)
-        for start in range(0, len(clips), CLIPS_PER_TASK)
-    ]
-
-
 def _features_of(task: _Task) -> NDArray[np.float32]:
     """float32 [clips, copies, coefficients, frames] of a few clips; runs in a worker."""
     clips, spec, copies, noise_seed, crop = task
     block = np.empty((len(clips), copies, *spec.shape), np.float32)
     for row, clip in zip(block, clips, strict=True):
-        try:
-            audio = read_clip(clip.path, spec.sample_rate)
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise CorporaError(f"cannot read {clip.path} any more: {error}") from error
+        audio = read_indexed(clip, spec.sample_rate)
         window = fit_window(_cropped(audio, spec, crop), spec.window_samples)
         row[0] = compute_features(window, spec)
         for copy in range(1, copies):

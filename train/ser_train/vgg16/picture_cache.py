@@ -8,22 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from ser_runtime.errors import CorporaError
 from ser_runtime.features import compute_features
-from ser_runtime.labels import EMOTIONS
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
-from ser_train.corpora.clip import read_clip
-from ser_train.features.array_cache import CLIPS_PER_TASK
+from ser_train.corpora.clip import read_indexed
 from ser_train.features.array_cache import Computation
 from ser_train.features.array_cache import Progress
 from ser_train.features.array_cache import cached_array
+from ser_train.features.array_cache import in_tasks
 from ser_train.features.array_cache import key_digest
 from ser_train.splits import Split
-from ser_train.splits import label_of
+from ser_train.splits import classes_by_id
 from ser_train.vgg16.pictures import PictureSpec
 from ser_train.vgg16.pictures import draw_picture
 
@@ -112,10 +109,7 @@ def cached_pictures(
         StorageError: If the disk is full; nothing half-written stays.
     """
     key = {"version": _VERSION, "pictures": spec.to_dict(), "corpora": index.content_hash}
-    tasks = [
-        (index.clips[start : start + CLIPS_PER_TASK], spec)
-        for start in range(0, len(index.clips), CLIPS_PER_TASK)
-    ]
+    tasks = [(clips, spec) for clips in in_tasks(index.clips)]
     shape = (len(index.clips), *spec.shape)
     values = cached_array(
         cache / "pictures" / key_digest(key),
@@ -131,7 +125,7 @@ def make_clip_dataset(
     clips: Sequence[Clip], split: Split, arrays: ClipArrays, cache: Path
 ) -> ClipDataset:
     """Bring arrays, labels and split together."""
-    class_of = {clip.id: EMOTIONS.index(label_of(clip, split.protocol)) for clip in clips}
+    class_of = classes_by_id(clips, split.protocol)
     row_of = {clip_id: row for row, clip_id in enumerate(arrays.ids)}
 
     def samples(ids: Sequence[str]) -> ClipSamples:
@@ -151,9 +145,6 @@ def _pictures_of(task: tuple[Sequence[Clip], PictureSpec]) -> NDArray[np.uint8]:
     clips, spec = task
     block = np.empty((len(clips), *spec.shape), np.uint8)
     for picture, clip in zip(block, clips, strict=True):
-        try:
-            audio = read_clip(clip.path, spec.features.sample_rate)
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise CorporaError(f"cannot read {clip.path} any more: {error}") from error
+        audio = read_indexed(clip, spec.features.sample_rate)
         picture[:] = draw_picture(compute_features(audio, spec.features), spec)
     return block

@@ -12,22 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from ser_runtime.errors import CorporaError
 from ser_runtime.features import fit_window
-from ser_runtime.labels import EMOTIONS
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
-from ser_train.corpora.clip import read_clip
-from ser_train.features.array_cache import CLIPS_PER_TASK
+from ser_train.corpora.clip import read_indexed
 from ser_train.features.array_cache import Computation
 from ser_train.features.array_cache import Progress
 from ser_train.features.array_cache import cached_array
+from ser_train.features.array_cache import in_tasks
 from ser_train.features.array_cache import key_digest
 from ser_train.splits import Split
-from ser_train.splits import label_of
+from ser_train.splits import classes_by_id
 
 SAMPLE_RATE = 16_000
 WINDOW_SAMPLES = 48_000
@@ -92,12 +89,11 @@ def load_audio(
         "corpora": index.content_hash,
     }
     clips = index.clips
-    tasks = [clips[at : at + CLIPS_PER_TASK] for at in range(0, len(clips), CLIPS_PER_TASK)]
     entry = cache / "features" / f"waveforms-{key_digest(key)}"
-    computation = Computation(_rows_of, tasks, (len(clips),), _ROW)
+    computation = Computation(_rows_of, in_tasks(clips), (len(clips),), _ROW)
     audio = cached_array(entry, key, computation, progress, workers)
     row_of = {clip.id: row for row, clip in enumerate(clips)}
-    class_of = {clip.id: EMOTIONS.index(label_of(clip, split.protocol)) for clip in clips}
+    class_of = classes_by_id(clips, split.protocol)
 
     def samples(ids: tuple[str, ...]) -> AudioSamples:
         rows, classes = [row_of[name] for name in ids], [class_of[name] for name in ids]
@@ -110,10 +106,7 @@ def _rows_of(clips: Sequence[Clip]) -> NDArray[np.void]:
     """Rows of a few clips; runs in a worker."""
     block = np.zeros(len(clips), _ROW)
     for row, clip in zip(block, clips, strict=True):
-        try:
-            audio = read_clip(clip.path, SAMPLE_RATE)
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise CorporaError(f"cannot read {clip.path} any more: {error}") from error
+        audio = read_indexed(clip, SAMPLE_RATE)
         scaled = np.round(fit_window(audio, WINDOW_SAMPLES) * _FULL_SCALE)
         row["length"] = min(len(audio), WINDOW_SAMPLES)
         row["samples"] = np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1)
