@@ -20,6 +20,10 @@ from ser_train.tunings import TUNINGS
 from ser_train.tunings import Tuning
 
 every_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
+of_the_report = {name: row for name, row in EXPERIMENTS.items() if row.section}
+each_of_the_report = pytest.mark.parametrize(
+    "experiment", of_the_report.values(), ids=of_the_report
+)
 every_tuning = pytest.mark.parametrize("tuning", TUNINGS.values(), ids=TUNINGS)
 
 
@@ -30,7 +34,7 @@ def report() -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8"))["experiments"]
 
 
-@every_experiment
+@each_of_the_report
 def test_parameters_are_those_of_the_report(experiment: Experiment, report: dict[str, Any]) -> None:
     printed = report[experiment.id]
     if printed["parameters"] is None:
@@ -41,9 +45,13 @@ def test_parameters_are_those_of_the_report(experiment: Experiment, report: dict
         assert experiment.trainable_parameters == printed["trainable_parameters"]
 
 
-@every_experiment
+@each_of_the_report
 def test_the_section_is_that_of_the_report(experiment: Experiment, report: dict[str, Any]) -> None:
     assert experiment.section == report[experiment.id]["section"]
+
+
+def test_all_of_the_report_is_there(report: dict[str, Any]) -> None:
+    assert set(of_the_report) | set(TUNINGS) >= set(report)
 
 
 @every_experiment

@@ -17,6 +17,7 @@ from keras import layers
 from keras import ops
 
 from ser_runtime.labels import EMOTIONS
+from ser_train.compact.network import compact
 
 _NORM_AXES = {"time": 1, "channels": -1}
 _ENCODER_LAYERS = 4
@@ -119,6 +120,7 @@ ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
     "cnn": cnn,
     "two_cnn": two_cnn,
     "parallel": parallel,
+    "compact": compact,
 }
 
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import keras
 
 
+LAST = "last"
+"""In the place of a metric that tells the best epoch: a schedule ends where it is best."""
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingState:
     """How far a training is.
@@ -58,13 +62,15 @@ class TrainingState:
             metrics: Of the epoch.
             weights: Kept if the epoch is the best of the search; None to keep none.
             monitor: The metric that tells: `val_loss` (lowest) or `val_accuracy` (highest); of
-                equals the first.
+                equals the first. `LAST`: none, the last epoch counts.
         """
         before = self.history.get(self.phase, {})
         after = {name: [*before.get(name, []), value] for name, value in metrics.items()}
         history = {**self.history, self.phase: after}
         best_epoch, best_weights = self.best_epoch, self.best_weights
-        if self.phase == "search":
+        if monitor == LAST:
+            best_epoch = len(after["val_loss"])
+        elif self.phase == "search":
             values = after[monitor]
             best = min(values) if monitor == "val_loss" else max(values)
             if values[-1] == best and values.count(best) == 1:

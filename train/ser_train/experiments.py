@@ -22,7 +22,7 @@ class Experiment:
     Attributes:
         id: Name on the command line, in run folders and in results.
         title: One line for tables.
-        section: Where the report describes it.
+        section: Where the report describes it; empty for what is not in it.
         architecture: Name of a function in `ser_train.architectures`.
         spec: Its features.
         noisy_copies: Copies with white noise that join every training clip.
@@ -43,7 +43,8 @@ class Experiment:
         scored_at_once: Clips in a batch when the network is scored; it matters to one that looks
             across them, whose accuracy one clip at a time is then measured too.
         family: Name in `ser_train.families`: what the inputs are, and how it is trained.
-        monitor: What tells the best epoch: `val_loss` (lowest) or `val_accuracy` (highest).
+        monitor: What tells the best epoch: `val_loss` (lowest) or `val_accuracy` (highest); or
+            `last`, where a schedule of the learning rate ends with it.
         pretrained: What its weights may start from, in words, for `--weights`, which it needs;
             empty for none.
         extra: Of `ser-edge`, that `needs` comes with.
@@ -78,6 +79,11 @@ class Experiment:
     backend: str = ""
     protocol: str = "report"
 
+    @property
+    def source(self) -> str:
+        """Where it comes from, in words."""
+        return f"report, section {self.section}" if self.section else "not in the report"
+
     def to_dict(self) -> dict[str, Any]:
         """The row as plain JSON values."""
         return dataclasses.asdict(self)
@@ -101,6 +107,10 @@ _VGG16_LAYERS = (
 
 _WAVEFORM = FeatureSpec()
 """Of a network without features: only the window and its sample rate count."""
+
+_LOG_MEL = FeatureSpec(
+    n_fft=1024, win_length=1024, hop=256, n_mels=64, log="ln", floor=1e-7, top_db=None
+)
 
 EXPERIMENTS: dict[str, Experiment] = {
     row.id: row
@@ -224,6 +234,29 @@ EXPERIMENTS: dict[str, Experiment] = {
             extra="wav2vec2",
             backend="torch",
             protocol="report-90-5-5",
+        ),
+        Experiment(
+            id="compact",
+            title="compact: residual CNN with attentive pooling, augmented",
+            section="",
+            architecture="compact",
+            spec=_LOG_MEL,
+            noisy_copies=0,
+            learning_rate=2e-3,
+            batch_size=64,
+            max_epochs=100,
+            patience=100,
+            retrain=False,
+            parameters=386_951,
+            trainable_parameters=385_471,
+            note=(
+                "Not in the report: AdamW with a one-cycle learning rate, averaged weights, "
+                "windows cut anywhere from the clips under speed, level, room, noise and channel "
+                "changes, SpecAugment, mixup, label smoothing. The last epoch's weights are kept."
+            ),
+            options={"widths": [20, 40, 80, 120]},
+            family="compact",
+            monitor="last",
         ),
     )
 }

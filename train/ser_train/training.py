@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ser_runtime.errors import TrainingError
 from ser_train.architectures import make_architecture
+from ser_train.checkpoint import LAST
 from ser_train.checkpoint import TrainingState
 from ser_train.checkpoint import load_checkpoint
 from ser_train.checkpoint import save_checkpoint
@@ -84,6 +85,7 @@ def train(
     on_epoch: EpochReport | None = None,
     build: Callable[[int], keras.Model] | None = None,
     score_batch: int | None = None,
+    batches: Callable[[tuple[int, int]], keras.utils.PyDataset] | None = None,
 ) -> tuple[keras.Model, TrainingState]:
     """Train a model, going on from a checkpoint if there is one.
 
@@ -95,6 +97,8 @@ def train(
         on_epoch: Called after each epoch, when its checkpoint is written.
         build: Makes the compiled model of a seed; default `build_model` of the experiment.
         score_batch: Validation clips at once; default the experiment's.
+        batches: Makes the batches of one epoch from its keys, (phase's seed, epoch); default
+            `Batches` of the training samples.
 
     Returns:
         The trained model, and the history of both phases.
@@ -108,6 +112,7 @@ def train(
     phase_seed = {SEARCH: recipe.seed, RETRAIN: recipe.seed + 1_000_003}
     state = TrainingState(SEARCH)
     build = build or (lambda seed: build_model(experiment, seed))
+    batches = batches or (lambda keys: Batches(data.train, experiment.batch_size, keys))
     model = build(phase_seed[SEARCH])
     if checkpoint.exists():
         state = load_checkpoint(checkpoint, model)
@@ -118,13 +123,14 @@ def train(
         started = time.perf_counter()
         epoch = len(state.val_losses(state.phase)) + 1
         keys = (phase_seed[state.phase], epoch)
-        metrics = _train_epoch(model, data.train, experiment.batch_size, keys, state, progress)
+        metrics = _train_epoch(model, batches(keys), keys, state, progress)
         probabilities = predict(model, data.validation, score_batch or experiment.scored_at_once)
         metrics |= validation_metrics(probabilities, data.validation.classes)
         if not np.isfinite(metrics["val_loss"]):
             raise TrainingError(not_a_number(f"after epoch {epoch}", state.phase))
         metrics["seconds"] = time.perf_counter() - started
-        weights = None if experiment.retrain else model.get_weights()
+        keeps_best = not experiment.retrain and experiment.monitor != LAST
+        weights = model.get_weights() if keeps_best else None
         state = state.after_epoch(metrics, weights, experiment.monitor)
         save_checkpoint(checkpoint, model, state)
         if on_epoch:
@@ -175,13 +181,11 @@ class _BatchCallback(keras.callbacks.Callback):
 
 def _train_epoch(
     model: keras.Model,
-    samples: Samples,
-    batch_size: int,
+    batches: keras.utils.PyDataset,
     keys: tuple[int, int],
     state: TrainingState,
     progress: BatchProgress | None,
 ) -> dict[str, float]:
-    batches = Batches(samples, batch_size, keys)
     epoch = keys[1]
 
     def report(done: int, logs: dict[str, float]) -> None:

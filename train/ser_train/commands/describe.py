@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{row.name} ({row.kind})", shape, f"{row.parameters:,}", ", ".join(row.inputs)
         )
     console = Console()
-    console.print(f"{experiment.id}: {experiment.title} (report, section {experiment.section})")
+    console.print(f"{experiment.id}: {experiment.title} ({experiment.source})")
     console.print(table)
     total, trainable = network.parameters, network.trainable_parameters
     console.print(f"total parameters: {total:,}", highlight=False)

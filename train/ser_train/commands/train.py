@@ -43,7 +43,7 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
         parser = commands.add_parser(
             experiment.id,
             help=f"train: {experiment.title}",
-            description=f"{experiment.title} (report, section {experiment.section}). "
+            description=f"{experiment.title} ({experiment.source}). "
             f"{experiment.note}",
         )
         add_training(parser, experiment.protocol)

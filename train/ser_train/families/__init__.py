@@ -117,6 +117,7 @@ class TunableFamily(Family, Protocol):
 
 _PLACES = {
     "features": ("ser_train.families.features", "FeatureFamily"),
+    "compact": ("ser_train.compact.family", "CompactFamily"),
     "vgg16": ("ser_train.vgg16.family", "Vgg16Family"),
     "wav2vec2": ("ser_train.wav2vec2.family", "Wav2Vec2Family"),
 }

@@ -1,0 +1,146 @@
+"""`compact` from clips to a trained model: cache, schedule, averaged weights, resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ser_runtime.errors import FeatureSpecError
+from ser_runtime.feature_spec import MEL
+from ser_runtime.features import compute_features
+from ser_runtime.features import fit_window
+from ser_train.compact.clip_spectrograms import cached_spectrograms
+from ser_train.corpora import CorpusIndex
+from ser_train.corpora.clip import read_indexed
+from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import Experiment
+from ser_train.splits import make_split
+
+EPOCHS = 3
+
+
+class Stopped(Exception):  # noqa: N818
+    """Ends a training from within, as a signal would."""
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    """`compact`, narrow, on few bands: TensorFlow is through with it sooner."""
+    row = EXPERIMENTS["compact"]
+    return dataclasses.replace(
+        row,
+        spec=dataclasses.replace(row.spec, n_mels=32, hop=512),
+        options={"widths": [4, 4, 8, 8]},
+        max_epochs=EPOCHS,
+        batch_size=32,
+    )
+
+
+@pytest.fixture(scope="module")
+def family(tensorflow: None) -> Any:
+    from ser_train.compact.family import CompactFamily
+
+    return CompactFamily()
+
+
+@pytest.fixture(scope="module")
+def data(
+    family: Any,
+    tiny_index: CorpusIndex,
+    experiment: Experiment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Any:
+    split = make_split(tiny_index.clips, "report", None)
+    return family.load_data(tiny_index, split, experiment, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compact") / "checkpoint.npz"
+
+
+@pytest.fixture(scope="module")
+def trained(family: Any, data: Any, experiment: Experiment, checkpoint: Path) -> tuple[Any, Any]:
+    from ser_train.training import Recipe
+
+    return family.train(Recipe(experiment, 0, EPOCHS), data, checkpoint)
+
+
+def test_the_registry_has_its_parameters(tensorflow: None) -> None:
+    from ser_train.architectures import make_architecture
+
+    row = EXPERIMENTS["compact"]
+    model = make_architecture(row.architecture, row.spec.shape, row.options)
+    trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    assert (model.count_params(), trainable) == (row.parameters, row.trainable_parameters)
+
+
+def test_spectrograms_of_whole_clips_begin_as_their_first_window(
+    tiny_index: CorpusIndex, data: Any
+) -> None:
+    spec = data.clips.spec
+    for row in range(0, len(tiny_index.clips), 40):
+        audio = read_indexed(tiny_index.clips[row], spec.sample_rate)
+        window = compute_features(fit_window(audio, spec.window_samples), spec).T
+        # The last frames of a window in the middle of a clip look beyond it.
+        count = min(data.clips.lengths[row], spec.frames - spec.n_fft // spec.hop)
+        np.testing.assert_allclose(data.clips.values[row, :count], window[:count], atol=0.02)
+        assert (data.clips.values[row, data.clips.lengths[row] + 2 :] < -16).all()
+
+
+def test_whole_clips_need_frames_that_do_not_depend_on_each_other(
+    tiny_index: CorpusIndex, tmp_path: Path
+) -> None:
+    with pytest.raises((ValueError, FeatureSpecError), match="natural logarithm"):
+        cached_spectrograms(tiny_index, MEL, tmp_path)
+
+
+def test_it_trains_for_all_epochs_and_keeps_the_averaged_weights(
+    trained: tuple[Any, Any], family: Any, data: Any, checkpoint: Path
+) -> None:
+    model, state = trained
+    assert state.best_epoch == EPOCHS
+    assert state.best_weights is None
+    with np.load(checkpoint) as stored:
+        last = [stored[f"weight{i}"] for i in range(len(model.get_weights()))]
+    # Moving statistics are averages already; what gradients train is averaged beside it.
+    differing = {
+        variable.path.split("/")[-1]
+        for variable, value in zip(model.weights, last, strict=True)
+        if not np.array_equal(variable.numpy(), value)
+    }
+    assert differing == {"kernel", "bias", "gamma", "beta"}
+    probabilities = family.predict(model, data.validation, 64)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
+    trained: tuple[Any, Any], family: Any, data: Any, experiment: Experiment, tmp_path: Path
+) -> None:
+    from ser_train.training import Recipe
+
+    def stop(phase: str, epoch: int, batch: int, batches: int, metrics: dict) -> None:
+        if (epoch, batch) == (2, 2):
+            raise Stopped
+
+    recipe, checkpoint = Recipe(experiment, 0, EPOCHS), tmp_path / "checkpoint.npz"
+    with pytest.raises(Stopped):
+        family.train(recipe, data, checkpoint, progress=stop)
+    model, _ = family.train(recipe, data, checkpoint)
+    for resumed, unbroken in zip(model.get_weights(), trained[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(resumed, unbroken)
+
+
+def test_the_learning_rate_rises_and_falls(tensorflow: None) -> None:
+    from ser_train.compact.training import one_cycle
+
+    schedule = one_cycle(2e-3, 1000)
+    rates = [float(np.asarray(schedule(step))) for step in range(0, 1001, 50)]
+    assert max(rates) == pytest.approx(2e-3, rel=1e-3) == rates[2]
+    assert rates[0] == pytest.approx(1e-4)
+    assert rates[-1] < 2e-5
+    assert rates[2:] == sorted(rates[2:], reverse=True)

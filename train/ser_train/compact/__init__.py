@@ -1,0 +1,1 @@
+"""`compact`: our own small network, trained on whole clips under augmentation."""

@@ -1,0 +1,208 @@
+"""What a clip might have sounded like: another room, microphone, voice, level and moment.
+
+Everything is done on mel powers, where a window costs a few microseconds: gains and spectral
+tilts multiply them, noise and reverberation add power.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_runtime.feature_kernels import mel_filters_of
+from ser_train.compact.clip_spectrograms import ClipSpectrograms
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far windows are changed. Ranges are uniform, one draw per window.
+
+    Attributes:
+        speed: Of the frames; changes duration, not pitch.
+        from_start: Share of the windows that begin where the clip does, as the device's first
+            complete window; others begin anywhere, silence around a shorter clip included.
+        shift: Bands that the spectrum is moved up or down at most, as by another vocal tract.
+        gain_db: Level.
+        tilt_db: From the lowest to the highest band.
+        band_limited: Share whose highest bands are damped, from a random band on.
+        reverberant: Share with an exponential tail.
+        decay_seconds: Of that tail, to -60 dB.
+        noisy: Share with stationary noise.
+        snr_db: Of the noise, against the mean power of the window.
+        noise_tilt_db: Of the noise, from the lowest to the highest band.
+        masks: Stripes of SpecAugment (Park et al. 2019, arXiv:1904.08779), over bands and frames.
+        mask_bands: Widest stripe of bands.
+        mask_frames: Widest stripe of frames.
+        mixed: Share of the batches with mixup (Zhang et al. 2018, arXiv:1710.09412).
+        mix_beta: Both parameters of its beta distribution.
+        label_smoothing: Probability that is spread over all classes.
+    """
+
+    speed: tuple[float, float] = (0.88, 1.14)
+    from_start: float = 0.25
+    shift: int = 2
+    gain_db: tuple[float, float] = (-10.0, 10.0)
+    tilt_db: tuple[float, float] = (-6.0, 6.0)
+    band_limited: float = 0.15
+    reverberant: float = 0.2
+    decay_seconds: tuple[float, float] = (0.1, 0.6)
+    noisy: float = 0.6
+    snr_db: tuple[float, float] = (5.0, 40.0)
+    noise_tilt_db: tuple[float, float] = (-30.0, 10.0)
+    masks: int = 2
+    mask_bands: int = 10
+    mask_frames: int = 28
+    mixed: float = 0.5
+    mix_beta: float = 0.3
+    label_smoothing: float = 0.1
+
+
+class WindowAugmenter:
+    """Cuts windows from clips and changes them."""
+
+    def __init__(self, clips: ClipSpectrograms, settings: Augmentation) -> None:
+        self._clips, self._settings = clips, settings
+        self._spec = clips.spec
+        filters = mel_filters_of(self._spec).astype(np.float64)
+        # Of white noise: the relative deviation of a band's power within one frame.
+        bins = filters.sum(axis=1) ** 2 / np.maximum((filters**2).sum(axis=1), 1e-30)
+        self._ripple = (1.0 / np.sqrt(np.maximum(bins, 1.0))).astype(np.float32)
+
+    def __call__(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        """One changed window of each clip.
+
+        Args:
+            rows: int64 [windows], rows of the clips.
+            rng: What every draw is made from.
+
+        Returns:
+            float32 [windows, bands, frames]: ln(power + floor), not standardized.
+        """
+        settings, floor = self._settings, np.float32(self._spec.floor)
+        power = np.maximum(np.exp(self._cut(rows, rng)) - floor, 0.0)
+        _shift_bands(power, settings.shift, rng)
+        power *= self._response(len(rows), rng)
+        chosen = np.flatnonzero(rng.random(len(rows)) < settings.reverberant)
+        frame_rate = self._spec.sample_rate / self._spec.hop
+        decay = rng.uniform(*settings.decay_seconds, len(chosen)) * frame_rate
+        power[chosen] = _reverberant(power[chosen], decay)
+        chosen = np.flatnonzero(rng.random(len(rows)) < settings.noisy)
+        power[chosen] += self._noise(power[chosen], rng)
+        return np.log(power + floor).transpose(0, 2, 1)
+
+    def _cut(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        """float32 [windows, frames, bands]: windows at random places and speeds."""
+        frames = self._spec.frames
+        cut = np.full((len(rows), frames, self._spec.n_mels), np.log(self._spec.floor), np.float32)
+        for window, row in zip(cut, rows, strict=True):
+            speed = rng.uniform(*self._settings.speed)
+            place, anywhere = rng.random(), rng.random() >= self._settings.from_start
+            room = self._clips.lengths[row] - frames * speed
+            start = room * place if anywhere else 0.0
+            wanted = np.floor(start + speed * np.arange(frames)).astype(np.int64)
+            there = (wanted >= 0) & (wanted < self._clips.lengths[row])
+            window[there] = self._clips.values[row, wanted[there]]
+        return cut
+
+    def _response(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """float32 [windows, 1, bands]: what level, microphone and channel multiply powers by."""
+        bands = self._spec.n_mels
+        gain_db = rng.uniform(*self._settings.gain_db, (count, 1))
+        gain_db = gain_db + rng.uniform(*self._settings.tilt_db, (count, 1)) * np.linspace(
+            -0.5, 0.5, bands
+        )
+        limited = rng.random((count, 1)) < self._settings.band_limited
+        first_damped = rng.uniform(0.6, 1.0, (count, 1)) * bands
+        gain_db -= limited * 12.0 * np.maximum(np.arange(bands) - first_damped, 0.0)
+        return (10 ** (gain_db / 10)).astype(np.float32)[:, None]
+
+    def _noise(self, power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Stationary noise for windows of float32 [windows, frames, bands]; of that shape."""
+        count, _, bands = power.shape
+        tilt_db = rng.uniform(*self._settings.noise_tilt_db, (count, 1)) * np.linspace(
+            0.0, 1.0, bands
+        )
+        shape = 10 ** (tilt_db / 10)
+        shape /= shape.mean(axis=1, keepdims=True)
+        snr = 10 ** (rng.uniform(*self._settings.snr_db, (count, 1)) / 10)
+        level = (shape * power.mean(axis=(1, 2))[:, None] / snr).astype(np.float32)
+        ripple = rng.standard_normal(power.shape, np.float32)
+        ripple *= self._ripple
+        return level[:, None] * np.maximum(1.0 + ripple, 0.05)
+
+
+def mask(inputs: NDArray[np.float32], settings: Augmentation, rng: np.random.Generator) -> None:
+    """Blank stripes of standardized windows, in place.
+
+    Args:
+        inputs: float32 [windows, bands, frames]; 0 is the mean.
+        settings: How many, how wide.
+        rng: What every draw is made from.
+    """
+    bands, frames = inputs.shape[1:]
+    for window in inputs:
+        for _ in range(settings.masks):
+            width = rng.integers(settings.mask_bands + 1)
+            first = rng.integers(bands - width + 1)
+            window[first : first + width] = 0.0
+            width = rng.integers(settings.mask_frames + 1)
+            first = rng.integers(frames - width + 1)
+            window[:, first : first + width] = 0.0
+
+
+def mix(
+    inputs: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    settings: Augmentation,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mixup of a batch, or the batch as it is.
+
+    Args:
+        inputs: float32 [windows, bands, frames].
+        targets: float32 [windows, classes].
+        settings: How often, and how much.
+        rng: What every draw is made from.
+    """
+    if rng.random() >= settings.mixed:
+        return inputs, targets
+    share = rng.beta(settings.mix_beta, settings.mix_beta, len(inputs)).astype(np.float32)
+    other = rng.permutation(len(inputs))
+    of_inputs, of_targets = share[:, None, None], share[:, None]
+    return (
+        of_inputs * inputs + (1 - of_inputs) * inputs[other],
+        of_targets * targets + (1 - of_targets) * targets[other],
+    )
+
+
+def _shift_bands(power: NDArray[np.float32], most: int, rng: np.random.Generator) -> None:
+    """Move spectra of [windows, frames, bands] by up to `most` bands; the edge band is repeated."""
+    for window, bands in zip(power, rng.integers(-most, most + 1, len(power)), strict=True):
+        if bands > 0:
+            window[:, bands:] = window[:, :-bands].copy()
+            window[:, :bands] = window[:, bands : bands + 1]
+        elif bands < 0:
+            window[:, :bands] = window[:, -bands:].copy()
+            window[:, bands:] = window[:, bands - 1 : bands]
+
+
+def _reverberant(
+    power: NDArray[np.float32], decay_frames: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Powers with an exponential tail that holds as much power as the direct sound.
+
+    Args:
+        power: float32 [windows, frames, bands].
+        decay_frames: [windows]: frames until the tail has fallen by 60 dB.
+    """
+    kept = (10 ** (-6.0 / decay_frames)).astype(np.float32)[:, None]
+    share = (1 - kept) / kept
+    tail = np.zeros_like(power[:, 0])
+    wet = np.empty_like(power)
+    for frame in range(power.shape[1]):
+        tail *= kept
+        wet[:, frame] = power[:, frame] + share * tail
+        tail += power[:, frame]
+    return wet
