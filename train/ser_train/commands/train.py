@@ -43,8 +43,7 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
         parser = commands.add_parser(
             experiment.id,
             help=f"train: {experiment.title}",
-            description=f"{experiment.title} ({experiment.source}). "
-            f"{experiment.note}",
+            description=f"{experiment.title} ({experiment.source}). {experiment.note}",
         )
         add_training(parser, experiment.protocol)
         if experiment.pretrained:
