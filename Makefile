@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOUND_PACKAGES = libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils alsa-utils
 
-.PHONY: listen test test-packages lint clean
+.PHONY: listen test test-packages test-javascript lint clean
 
 listen: $(VENV)/runtime.installed
 	$(VENV)/bin/ser-listen examples/speech.flac
@@ -14,11 +14,18 @@ listen: $(VENV)/runtime.installed
 test: lint
 	$(VENV)/bin/python -m pytest
 
-# Debian and Ubuntu, as root: a microphone without hardware. Tests that need it are skipped without.
+# Debian and Ubuntu, as root: a microphone without hardware, and Node. Tests that need it are skipped without.
 test-packages:
 	dpkg --status $(SOUND_PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	  $(SOUND_PACKAGES) >/dev/null; }
+	command -v npm >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  nodejs npm >/dev/null; }
+
+# A host outside our code, with ONNX Runtime for JavaScript. Tests that need it are skipped without.
+test-javascript:
+	npm install --prefix examples/javascript --no-package-lock --no-audit --no-fund --silent --ignore-scripts
 
 lint: $(VENV)/all.installed
 	$(VENV)/bin/ruff check

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ser_runtime.errors import UsageError
 from ser_runtime.feature_spec import FeatureSpec
+from ser_runtime.features import fit_window
 from ser_runtime.voice_activity import VoiceActivity
 from ser_runtime.window_buffer import WindowBuffer
 
@@ -29,8 +30,8 @@ class DueWindow:
     Attributes:
         start: In seconds, in the stream.
         end: Of the audio in it.
-        features: float32 [coefficients, frames]; valid until the next window is asked for. None
-            without voice: they were not computed.
+        input: Of the model: float32 [coefficients, frames], features, or [window_samples], audio;
+            valid until the next window is asked for. None without voice: nothing was computed.
         voice: Where the first voice in it starts and the last one ends, in seconds in the stream;
             None without voice.
         complete: Whether it is full of audio.
@@ -40,7 +41,7 @@ class DueWindow:
 
     start: float
     end: float
-    features: NDArray[np.float32] | None
+    input: NDArray[np.float32] | None
     voice: tuple[float, float] | None
     complete: bool
     level_dbfs: float
@@ -48,7 +49,7 @@ class DueWindow:
 
 
 class WindowCutter:
-    """Cuts samples at the model's rate into windows, each with its features."""
+    """Cuts samples at the model's rate into windows, each with what goes into the model."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class WindowCutter:
         min_samples: int,
         gated: bool,
         changed_at: int | None = None,
+        as_waveform: bool = False,
     ) -> None:
         """Prepare.
 
@@ -64,14 +66,16 @@ class WindowCutter:
             spec: Of the features.
             step_samples: From window to window: a multiple of the hop, at most one window.
             min_samples: In the first window, at least.
-            gated: Whether windows without voice get no features.
+            gated: Whether windows without voice get no input.
             changed_at: Where in the stream the sample rate changed and this cutter begins, in
                 samples; None for the beginning of the stream.
+            as_waveform: Whether audio goes into the model, and not its features.
         """
         self._spec = spec
         self._step = step_samples
         self._offset = changed_at or 0
         self._changed = changed_at is not None
+        self._as_waveform = as_waveform
         self._buffer = WindowBuffer(spec)
         self._activity = VoiceActivity(spec.sample_rate, spec.window_samples) if gated else None
         self._judged = 0  # samples that the voice activity has seen
@@ -138,7 +142,7 @@ class WindowCutter:
         window = DueWindow(
             start=(self._offset + start) / rate,
             end=(self._offset + end) / rate,
-            features=None if voice is None else self._buffer.features(start),
+            input=None if voice is None else self._input(start),
             voice=in_stream,
             complete=end - start == size,
             level_dbfs=_level_dbfs(newest),
@@ -146,6 +150,12 @@ class WindowCutter:
         )
         self._covered, self._changed = end, False
         return window
+
+    def _input(self, start: int) -> NDArray[np.float32]:
+        if self._as_waveform:
+            audio = self._buffer.newest(self._buffer.total - start)
+            return fit_window(audio, self._spec.window_samples)
+        return self._buffer.features(start)
 
 
 def step_in_samples(step: float, spec: FeatureSpec) -> int:

@@ -1,4 +1,7 @@
-"""A model file, opened: features in, probabilities out. Stateless, and safe to share by threads."""
+"""A model file, opened: features, or waveforms, in; probabilities out.
+
+Stateless, and safe to share by threads. What goes in is what the file's metadata says.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from ser_runtime.errors import MissingExtraError
 from ser_runtime.errors import ModelFileError
 from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.features import compute_features
+from ser_runtime.features import fit_window
 from ser_runtime.model_metadata import ModelMetadata
 from ser_runtime.temperature import apply_temperature
 
@@ -59,28 +63,36 @@ class Model:
 
     @property
     def spec(self) -> FeatureSpec:
-        """The features that the model takes."""
+        """The features that the model takes, and the window and its rate."""
         return self.metadata.spec
+
+    @property
+    def takes_waveform(self) -> bool:
+        """Whether windows of audio go in, and not their features."""
+        return self.metadata.input == "waveform"
 
     @property
     def labels(self) -> tuple[str, ...]:
         """What the probabilities are of, in their order."""
         return self.metadata.labels
 
-    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of a batch of windows.
 
         Args:
-            features: float32 [windows, coefficients, frames], not standardized.
+            inputs: float32 [windows, coefficients, frames], features that are not standardized; if
+                the model `takes_waveform`, float32 [windows, window_samples] in [-1, 1].
 
         Returns:
             float32 [windows, labels], calibrated by the metadata's temperature.
         """
-        return apply_temperature(self.raw_probabilities(features), self.metadata.temperature)
+        return apply_temperature(self.raw_probabilities(inputs), self.metadata.temperature)
 
-    def raw_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def raw_probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `predict`, without the temperature: the network's own output."""
-        return self._backend.run(self.metadata.standardization(features))
+        if self.takes_waveform:
+            return self._backend.run(inputs)
+        return self._backend.run(self.metadata.standardization(inputs))
 
     def recognize(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of one window of audio.
@@ -92,15 +104,19 @@ class Model:
         Returns:
             float32 [labels].
         """
+        if self.takes_waveform:
+            return self.predict(fit_window(audio, self.spec.window_samples)[None])[0]
         return self.predict(compute_features(audio, self.spec)[None])[0]
 
     def _try_out(self) -> None:
         """Run the model once on silence: a file that cannot be used fails here, not later."""
         try:
-            silence = np.zeros((1, *self.spec.shape), np.float32)
-            probabilities = self.raw_probabilities(silence)
+            shape = (self.spec.window_samples,) if self.takes_waveform else self.spec.shape
+            probabilities = self.raw_probabilities(np.zeros((1, *shape), np.float32))
         except Exception as error:  # of the backend's library, as when it was opened
-            raise ModelFileError(f"it does not take its own features: {reason(error)}") from error
+            raise ModelFileError(
+                f"it does not take its own {self.metadata.input}: {reason(error)}"
+            ) from error
         if probabilities.shape != (1, len(self.labels)) or not np.isfinite(probabilities).all():
             raise ModelFileError("it does not return one probability for each of its labels")
 

@@ -13,7 +13,10 @@ from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.standardization import Standardization
 
 PREFIX = "ser_edge."
-FORMAT_VERSION = 1
+INPUTS = ("features", "waveform")
+# Fields with a default are written only where they differ from it, and make the file one of
+# version 2: a file without them stays what earlier versions of the runtime read, too.
+_VERSION, _VERSION_WITH_OPTIONAL_FIELDS = 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +26,9 @@ class ModelMetadata:
     Attributes:
         name: Experiment that the model comes from.
         model_version: Version of the trained weights.
-        spec: Features that the model takes.
-        standardization: Applied to them before the model.
+        spec: Features that the model takes, or computes itself from the waveform. Of a network that
+            has no features at all, the window, its sample rate and the hop (of the steps) count.
+        standardization: Applied to them before the model; by the model, where it computes them.
         labels: Meaning of the outputs, in their order.
         quantization: `none`, or how the weights are stored.
         protocol: Split that the accuracy was measured on.
@@ -36,6 +40,7 @@ class ModelMetadata:
         confidence_threshold: From here on 90 % of the validation clips were right.
         licence: What the weights may be used for.
         note: How it was trained, where that differs from the recipe.
+        input: One of `INPUTS`: standardized features, or the audio of a window as it is.
     """
 
     name: str
@@ -53,13 +58,20 @@ class ModelMetadata:
     confidence_threshold: float
     licence: str
     note: str
+    input: str = "features"
 
     def to_properties(self) -> dict[str, str]:
         """Strings to keep in a model file: each field as JSON under `ser_edge.<field>`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         fields["spec"] = self.spec.to_dict()
         fields["standardization"] = self.standardization.to_dict()
-        fields["format_version"] = FORMAT_VERSION
+        version = _VERSION
+        for name, default in _defaults().items():
+            if fields[name] == default:
+                del fields[name]
+            else:
+                version = _VERSION_WITH_OPTIONAL_FIELDS
+        fields["format_version"] = version
         return {
             f"{PREFIX}{name}": json.dumps(value, sort_keys=True)
             for name, value in sorted(fields.items())
@@ -84,11 +96,12 @@ class ModelMetadata:
             version = fields.pop("format_version")
         except (ValueError, KeyError, RecursionError) as error:
             raise ModelFileError(f"its metadata is damaged: {error}") from error
-        if version != FORMAT_VERSION:
+        if version not in (_VERSION, _VERSION_WITH_OPTIONAL_FIELDS):
             raise ModelFileError(
-                f"it has metadata version {version}; this ser-edge reads {FORMAT_VERSION}: "
-                "update ser-edge, or export the model again"
+                f"it has metadata version {version}; this ser-edge reads up to "
+                f"{_VERSION_WITH_OPTIONAL_FIELDS}: update ser-edge, or export the model again"
             )
+        fields = _defaults() | fields
         names = {field.name for field in dataclasses.fields(cls)}
         if set(fields) != names:
             differing = ", ".join(sorted(set(fields) ^ names))
@@ -103,6 +116,10 @@ class ModelMetadata:
         return metadata
 
     def _check(self) -> None:
+        if self.input not in INPUTS:
+            raise ModelFileError(
+                f"its input is {self.input!r}, which this version cannot give: {', '.join(INPUTS)}"
+            )
         coefficients, frames = self.spec.shape
         shape = self.standardization.mean.shape
         if shape not in ((coefficients, 1), (coefficients, frames)):
@@ -115,3 +132,12 @@ class ModelMetadata:
                 raise ModelFileError(f"its metadata is damaged: {name} is {value!r}")
         if self.temperature == 0:
             raise ModelFileError("its metadata is damaged: temperature is 0")
+
+
+def _defaults() -> dict[str, Any]:
+    """Of the fields that have one, by name."""
+    return {
+        field.name: field.default
+        for field in dataclasses.fields(ModelMetadata)
+        if field.default is not dataclasses.MISSING
+    }

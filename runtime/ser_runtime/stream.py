@@ -232,9 +232,9 @@ class Stream:
         )
 
     def _scored(self, window: DueWindow) -> Prediction:
-        if window.features is None:
+        if window.input is None:
             return self.prediction(window, None)
-        return self.prediction(window, self.model.predict(window.features[None])[0])
+        return self.prediction(window, self.model.predict(window.input[None])[0])
 
     def _by_label(self, probabilities: NDArray[np.floating] | None) -> dict[str, float] | None:
         if probabilities is None:
@@ -276,8 +276,14 @@ class Stream:
         yield from self._cutter.flush()
 
     def _new_cutter(self, start: int | None = None) -> WindowCutter:
-        spec = self.model.spec
-        return WindowCutter(spec, self.step_samples, self._min_samples, self._gated, start)
+        return WindowCutter(
+            self.model.spec,
+            self.step_samples,
+            self._min_samples,
+            self._gated,
+            start,
+            self.model.takes_waveform,
+        )
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:

@@ -76,7 +76,7 @@ def _next_voiced(
 ) -> DueWindow | None:
     """The stream's next window for the model; those without voice before it are predicted."""
     for window in windows:
-        if window.features is not None:
+        if window.input is not None:
             return window
         predictions.append(stream.prediction(window, None))
     return None
@@ -86,7 +86,7 @@ def _score(
     pushes: list[Push], due: list[tuple[int, DueWindow]], predictions: list[list[Prediction]]
 ) -> None:
     """Predict one window of each of these streams in one inference."""
-    features = np.stack([window.features for _, window in due])
-    scores = pushes[due[0][0]].stream.model.predict(features)
+    inputs = np.stack([window.input for _, window in due])
+    scores = pushes[due[0][0]].stream.model.predict(inputs)
     for (index, window), probabilities in zip(due, scores, strict=True):
         predictions[index].append(pushes[index].stream.prediction(window, probabilities))

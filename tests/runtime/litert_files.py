@@ -26,6 +26,7 @@ from ser_train.weights import load_weights
 
 RUN = Path(__file__).resolve().parents[2] / "train" / "results" / "cnn-report-seed0"
 SHAPE = (128, 94)
+SAMPLES = 48_000
 
 
 def trained_cnn() -> keras.Model:
@@ -73,6 +74,11 @@ def flex(function: Callable) -> tf.lite.TFLiteConverter:
     return made
 
 
+def of_audio(audio: tf.Tensor) -> tf.Tensor:
+    """A stand-in for features: the first samples, in the shape of features."""
+    return tf.reshape(audio[:, : SHAPE[0] * SHAPE[1]], (1, *SHAPE))
+
+
 def main(folder: Path, features: np.ndarray) -> None:
     """Write the files."""
     model = trained_cnn()
@@ -96,6 +102,7 @@ def main(folder: Path, features: np.ndarray) -> None:
         "two_inputs": converter(lambda a, b: simple(a + b), one, one),
         "two_outputs": converter(lambda a: (simple(a), tf.reduce_sum(a)), one),
         "whole_numbers": converter(lambda a: simple(tf.cast(a, tf.float32)), one, dtype=tf.int32),
+        "waveform": converter(lambda audio: simple(of_audio(audio)), (1, SAMPLES)),
         "flex": flex(lambda a: simple(tf.math.erf(a))),
     }
     for name, each in made.items():

@@ -96,6 +96,26 @@ def test_recognizing_audio_gives_the_emotions_of_the_onnx_file(
     )
 
 
+def test_a_file_that_takes_the_waveform_gets_it(
+    files: Path, metadata: ModelMetadata, speech_16k: NDArray[np.float32]
+) -> None:
+    rows, frames = metadata.spec.shape
+    neutral = Standardization(np.zeros((rows, 1), np.float32), np.ones((rows, 1), np.float32))
+    opened = {}
+    for name, takes in (("dense", "features"), ("waveform", "waveform")):
+        own = dataclasses.replace(metadata, standardization=neutral, input=takes)
+        path = files / f"{name}_{takes}.tflite"
+        content = (files / f"{name}.tflite").read_bytes()
+        path.write_bytes(write_litert_metadata(content, own.to_properties()))
+        opened[takes] = Model.open(path)
+    # What the graph makes its features of.
+    as_features = speech_16k[: rows * frames].reshape(1, rows, frames)
+    wanted = opened["features"].predict(as_features)[0]
+    found = opened["waveform"].recognize(speech_16k)
+    assert np.ptp(wanted) > 1e-3
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["cnn.tflite", "cnn_any_batch.tflite", "cnn_int8.tflite"])
 def test_a_window_does_not_depend_on_its_batch(
     opened: Opened, windows: NDArray[np.float32], name: str
@@ -174,7 +194,7 @@ def test_a_file_of_others_is_refused(files: Path) -> None:
     ("field", "value", "kind", "named"),
     [
         ("labels", None, ModelFileError, "labels"),
-        ("format_version", 2, ModelFileError, "metadata version 2"),
+        ("format_version", 3, ModelFileError, "metadata version 3"),
         ("spec", {"pre_emphasis": 0.97}, FeatureSpecError, "pre_emphasis"),
         ("spec", {"window": "kaiser"}, FeatureSpecError, "kaiser"),
         ("spec", {"window_samples": 10**17}, FeatureSpecError, "window_samples"),

@@ -19,9 +19,37 @@ def changed(metadata: ModelMetadata, field: str, value: Any) -> dict[str, str]:
     return metadata.to_properties() | {f"ser_edge.{field}": json.dumps(value)}
 
 
-def test_properties_hold_every_field(metadata: ModelMetadata) -> None:
+REQUIRED = [
+    field.name
+    for field in dataclasses.fields(ModelMetadata)
+    if field.default is dataclasses.MISSING
+]
+
+
+@pytest.fixture(scope="module")
+def waveform(metadata: ModelMetadata) -> ModelMetadata:
+    return dataclasses.replace(metadata, input="waveform")
+
+
+def test_properties_hold_every_field(waveform: ModelMetadata) -> None:
     names = {field.name for field in dataclasses.fields(ModelMetadata)} | {"format_version"}
+    assert set(waveform.to_properties()) == {f"ser_edge.{name}" for name in names}
+
+
+def test_a_field_at_its_default_is_left_out_for_earlier_versions(
+    metadata: ModelMetadata, waveform: ModelMetadata
+) -> None:
+    names = {*REQUIRED, "format_version"}
     assert set(metadata.to_properties()) == {f"ser_edge.{name}" for name in names}
+    assert metadata.to_properties()["ser_edge.format_version"] == "1"
+    assert waveform.to_properties()["ser_edge.format_version"] == "2"
+
+
+def test_what_the_model_takes_survives_the_model_file(
+    metadata: ModelMetadata, waveform: ModelMetadata
+) -> None:
+    inputs = [ModelMetadata.from_properties(m.to_properties()).input for m in (metadata, waveform)]
+    assert inputs == ["features", "waveform"]
 
 
 def test_metadata_survive_the_model_file(metadata: ModelMetadata) -> None:
@@ -48,7 +76,7 @@ def test_a_value_that_is_no_json_is_refused(metadata: ModelMetadata, text: str) 
         ModelMetadata.from_properties(metadata.to_properties() | {"ser_edge.note": text})
 
 
-@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ModelMetadata)])
+@pytest.mark.parametrize("field", REQUIRED)
 def test_a_missing_field_is_refused_by_its_name(metadata: ModelMetadata, field: str) -> None:
     properties = metadata.to_properties()
     del properties[f"ser_edge.{field}"]
@@ -68,7 +96,7 @@ def test_metadata_without_a_version_are_refused(metadata: ModelMetadata) -> None
         ModelMetadata.from_properties(properties)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_another_version_is_refused(metadata: ModelMetadata, version: Any) -> None:
     with pytest.raises(ModelFileError, match="version"):
         ModelMetadata.from_properties(changed(metadata, "format_version", version))
@@ -92,6 +120,9 @@ def test_another_version_is_refused(metadata: ModelMetadata, version: Any) -> No
         ("labels", None),
         ("standardization", None),
         ("standardization", {}),
+        ("input", "spectrogram"),
+        ("input", None),
+        ("input", ["waveform"]),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_its_field(
