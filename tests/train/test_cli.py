@@ -73,7 +73,7 @@ def corpora_of_all_speakers(tiny_corpora: Path, tmp_path_factory: pytest.TempPat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cnm", "--corpora", "x"], "no experiment or command 'cnm'; did you mean cnn or two-cnn?"),
+        (["cnm", "--corpora", "x"], "no experiment or command 'cnm'; did you mean cnn or two-cnn"),
         (["zzzz"], "no experiment or command 'zzzz'; known: cnn"),
         (["cnn", "--corpora", "x", "--fold", "1"], "--fold belongs to --protocol"),
     ],

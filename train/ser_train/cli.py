@@ -10,14 +10,17 @@ from typing import NoReturn
 
 from ser_runtime.errors import EXIT_CODES_HELP
 from ser_runtime.errors import run_command
+from ser_train.commands import calibration
 from ser_train.commands import corpora
 from ser_train.commands import describe
 from ser_train.commands import evaluate
 from ser_train.commands import experiments
+from ser_train.commands import perceived
 from ser_train.commands import pictures
 from ser_train.commands import publish
 from ser_train.commands import recipe_search
 from ser_train.commands import report
+from ser_train.commands import robustness
 from ser_train.commands import show
 from ser_train.commands import splits
 from ser_train.commands import train
@@ -42,7 +45,10 @@ _EXAMPLES = """examples:
   ser-train cnn-tuning --corpora ~/corpora       Hyperband over its learning rate
   ser-train evaluate runs/cnn-report-seed0 --corpora ~/corpora
   ser-train report runs/* --out report.html      tables and plots in one page
-  ser-train publish runs/cnn-report-seed0        keep its results and weights"""
+  ser-train publish runs/cnn-report-seed0        keep its results and weights
+  ser-train robustness cnn --corpora ~/corpora   a model file in noise, codecs, silence
+  ser-train calibration runs/cnn-speaker-independent-*-seed0
+  ser-train perceived cnn --corpora ~/corpora --votes tabulatedVotes.csv"""
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "corpora": corpora.run,
@@ -55,6 +61,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "evaluate": evaluate.run,
     "report": report.run,
     "publish": publish.run,
+    "robustness": robustness.run,
+    "calibration": calibration.run,
+    "perceived": perceived.run,
     "recipe-search": recipe_search.run,
     **dict.fromkeys(TUNINGS, tune.run),
 }
@@ -89,6 +98,6 @@ def _parser() -> argparse.ArgumentParser:
     train_all.add_parser(commands)
     train.add_parsers(commands)
     tune.add_parsers(commands)
-    for module in (evaluate, report, publish, recipe_search):
+    for module in (evaluate, report, publish, robustness, calibration, perceived, recipe_search):
         module.add_parser(commands)
     return parser

@@ -1,0 +1,42 @@
+"""Intervals by the bootstrap: those of `metrics`, from sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ser_runtime.labels import EMOTIONS
+from ser_train.bootstrap import interval
+from ser_train.bootstrap import resampled_sums
+from ser_train.metrics import score
+
+CLIPS = 300
+
+
+@pytest.mark.parametrize("per_cluster", [1, 20])
+def test_the_interval_of_an_accuracy_is_that_of_the_metrics(per_cluster: int) -> None:
+    rng = np.random.default_rng(0)
+    classes = rng.integers(len(EMOTIONS), size=CLIPS)
+    probabilities = rng.random((CLIPS, len(EMOTIONS))).astype(np.float32)
+    clusters = [f"{number // per_cluster:03d}" for number in range(CLIPS)]
+    right = probabilities.argmax(axis=1) == classes
+    draws = resampled_sums(np.stack([right, np.ones(CLIPS)], axis=1), clusters)
+    wanted = score(classes, probabilities, clusters, ["TESS"] * CLIPS)["accuracy_interval"]
+    assert interval(draws[:, 0] / draws[:, 1]) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_clips_of_a_cluster_are_drawn_together() -> None:
+    values = np.array([[1.0], [10.0], [100.0], [1000.0]])
+    draws = resampled_sums(values, ["a", "a", "b", "b"])
+    assert set(draws[:, 0]) == {22.0, 1111.0, 2200.0}
+
+
+def test_one_cluster_has_no_spread() -> None:
+    draws = resampled_sums(np.ones((5, 1)), ["a"] * 5)
+    assert draws is None
+    assert interval(draws) is None
+
+
+def test_draws_without_the_figure_are_left_out() -> None:
+    assert interval(np.array([np.nan, 2.0, 2.0])) == [2.0, 2.0]
+    assert interval(np.array([np.nan, np.nan])) is None

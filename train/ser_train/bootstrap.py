@@ -1,0 +1,46 @@
+"""95 % intervals by the bootstrap: clusters of clips, drawn with replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DRAWS = 2000
+_SEED = 0
+_PERCENTILES = (2.5, 97.5)
+
+
+def resampled_sums(values: NDArray[Any], clusters: Sequence[str]) -> NDArray[np.float64] | None:
+    """Sums over the clips of resampled clusters, the same draws every time.
+
+    Any ratio of sums has its interval from these: an accuracy is the sum of the right clips by
+    the sum of ones.
+
+    Args:
+        values: [clips, columns], what is summed.
+        clusters: What is drawn, of each clip: its speaker where speakers are held out, else itself.
+
+    Returns:
+        float64 [draws, columns]; None if there is but one cluster, which has no spread.
+    """
+    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    count = int(cluster.max()) + 1
+    if count < 2:
+        return None
+    sums = np.zeros((count, values.shape[1]))
+    np.add.at(sums, cluster, values)
+    rng = np.random.default_rng(_SEED)
+    return rng.multinomial(count, np.full(count, 1 / count), _DRAWS) @ sums
+
+
+def interval(draws: NDArray[np.float64] | None) -> list[float] | None:
+    """The 95 % interval of a figure's draws: float64 [draws], NaN where a draw has no such figure.
+
+    None where there are no draws.
+    """
+    if draws is None or np.isnan(draws).all():
+        return None
+    return [float(value) for value in np.nanpercentile(draws, _PERCENTILES)]
