@@ -1,12 +1,14 @@
 """CPU time of a step of live recognition: this runtime, and what else one would write.
 
-    python benchmarks/live_step.py [--model NAME|FILE] [--run FOLDER] [--instructions]
+    python benchmarks/live_step.py [--model NAME|FILE] [--run FOLDER] [--ways WAY...]
+        [--instructions]
 
 Prints Markdown tables. Each way runs in a process of its own and they take turns; figures are
 medians of all steps. "Paced": one step each 0.512 s, asleep in between, as in a live stream; the
 CPU time is that of the whole process, from step to step. `--instructions` counts them too, with
 valgrind's callgrind, which must be there (minutes). openSMILE is measured where it is installed,
-`keras.predict` where the model's run folder is given; that of `cnn` is known.
+`keras.predict` where the model's run folder is given; that of `cnn` is known. The file may be
+quantized, and that network is not: how far apart their answers are is printed.
 """
 
 from __future__ import annotations
@@ -96,14 +98,15 @@ def measure(
     """Of each way the figures, or what it lacks; of the parts of a step the figures."""
     results: dict[str, Measured | str] = {}
     workers: dict[str, Worker] = {}
-    for name, way in WAYS.items():
+    for name in arguments.ways:
+        way = WAYS[name]
         worker = Worker(program("live_step_ways.py", name, *options), way.environment)
         if missing := worker.hello.get("missing"):
             results[name] = f"not measured: no {missing}"
             worker.close()
         else:
             results[name], workers[name] = Measured(), worker
-    report_agreement([worker.hello for worker in workers.values()])
+    report_agreement({name: worker.hello["answer"] for name, worker in workers.items()})
     parts, floor = Measured(), Worker(program("live_step_floor.py", *options[:4]), ONE_THREAD)
     try:
         for _ in range(arguments.turns):
@@ -118,13 +121,20 @@ def measure(
     return results, parts
 
 
-def report_agreement(hellos: list[dict[str, Any]]) -> None:
+def report_agreement(answers: dict[str, list[float] | None]) -> None:
     """How far the probabilities of the same window lie apart: what differs is no peer."""
-    answers = np.array([h["answer"] for h in hellos if h["answer"] is not None])
-    apart = np.ptp(answers, axis=0).max()
+    of_keras = answers.pop("librosa-keras", None)
+    of_the_file = np.array([answer for answer in answers.values() if answer is not None])
+    apart = np.ptp(of_the_file, axis=0).max()
     if apart > LARGEST_DIFFERENCE:
-        raise SystemExit(f"the ways differ by {apart:.2g}: is --run the run of --model?")
-    print(f"The {len(answers)} ways that give probabilities differ by {apart:.0e} at most.\n")
+        raise SystemExit(f"the ways that run the file differ by {apart:.2g}")
+    print(f"The {len(of_the_file)} ways that run the file differ by {apart:.0e} at most", end="")
+    if of_keras is None:
+        print(".\n")
+        return
+    if np.argmax(of_keras) != np.argmax(of_the_file[0]):
+        raise SystemExit("; another label by Keras: is --run the run of --model?")
+    print(f", Keras from them by {np.abs(of_keras - of_the_file[0]).max():.0e}.\n")
 
 
 def count_instructions(way: str, options: list[object]) -> float:
@@ -164,15 +174,18 @@ def main() -> None:
     parser.add_argument("--audio", type=Path, default=SPEECH)
     parser.add_argument("--model", default="cnn", help="of the package, or an ONNX file")
     parser.add_argument("--run", type=Path, help="run folder of that model, for keras.predict")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--steps", type=int, default=20, help="paced ones in a turn")
     parser.add_argument("--instructions", action="store_true", help="count them with valgrind")
     arguments = parser.parse_args()
+    if arguments.ways[0] != "stream":
+        parser.error("the first way is that to which the others are compared: stream")
     options: list[object] = ["--audio", arguments.audio, "--model", arguments.model]
     if run := arguments.run or (SHIPPED_RUN if arguments.model == "cnn" else None):
         options += ["--run", run]
     results, parts = measure(arguments, options)
-    counted = COUNTED_WAYS if arguments.instructions else ()
+    counted = set(COUNTED_WAYS) & set(arguments.ways) if arguments.instructions else ()
     instructions = {way: count_instructions(way, options) for way in counted}
     rate = Model.open(arguments.model).spec.sample_rate
     print_ways(results, rate, instructions)

@@ -115,7 +115,7 @@ def librosa_keras(model: Model, window: Samples, arguments: argparse.Namespace) 
     if arguments.run is None:
         raise LackingError("run folder (--run)")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    from ser_export.export import load_model
+    from ser_export.source import load_model
     from ser_train.run_folder import RunFolder
 
     network = load_model(RunFolder(arguments.run))

@@ -56,7 +56,7 @@ session.run(None, {{session.get_inputs()[0].name: features[None]}})
     "librosa + `keras.predict` (TensorFlow)": f"""
 import numpy as np
 from pathlib import Path
-from ser_export.export import load_model
+from ser_export.source import load_model
 from ser_train.run_folder import RunFolder
 network = load_model(RunFolder(Path(run)))
 {LIBROSA}

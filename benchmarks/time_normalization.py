@@ -23,7 +23,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "train" / "results"
 def main() -> None:
     use_backend("tensorflow", 1)
     from ser_export import onnx_conversion
-    from ser_export.export import load_model
+    from ser_export.source import load_model
     from ser_train.run_folder import RunFolder
 
     model = load_model(RunFolder(RESULTS / "cnn-report-seed0"))

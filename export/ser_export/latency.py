@@ -1,29 +1,72 @@
-"""Time of one inference, as the runtime runs it: one thread, one window."""
+"""Time of one inference, as the runtime runs it: one window at a time.
+
+Models are timed in turn, window by window, so that a busy machine slows all of them alike: the
+ratios hold where the milliseconds do not.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser_runtime.model import Model
 
-_WARM_UP, _REPEATS = 20, 200
+_WARM_UP, _REPEATS = 5, 200
 
 
-def measure_latency(model: Model, features: NDArray[np.float32]) -> tuple[float, float]:
-    """Median and 95th percentile of the milliseconds that one window takes.
+@dataclass(frozen=True)
+class Latency:
+    """Of one model among several.
+
+    Attributes:
+        p50_ms: Median of the milliseconds that a window takes.
+        p95_ms: 95th percentile.
+        relative: Median of the ratio to the first model's time of the same turn.
+        relative_p95: 95th percentile by the first model's.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    relative: float
+    relative_p95: float
+
+
+def measure_latencies(
+    models: Mapping[str, Model],
+    windows: Mapping[str, NDArray[np.float32]],
+    repeats: int = _REPEATS,
+) -> dict[str, Latency]:
+    """Times of models, measured in turn.
 
     Args:
-        model: Opened.
-        features: float32 [windows, coefficients, frames]; taken in turn.
+        models: Opened; the first is what the others are relative to.
+        windows: What each takes: float32 [windows, ...]; used in turn.
+        repeats: How often each is timed.
     """
-    times = []
-    for i in range(_WARM_UP + _REPEATS):
-        window = features[i % len(features)][None]
-        started = time.perf_counter()
-        model.predict(window)
-        times.append(1000 * (time.perf_counter() - started))
-    median, high = np.percentile(times[_WARM_UP:], (50, 95))
-    return float(median), float(high)
+    names = list(models)
+    times = np.zeros((len(names), repeats))
+    for turn in range(-_WARM_UP, repeats):
+        # Another one begins each turn: none is always behind the same neighbour.
+        for i in range(len(names)):
+            row = (i + turn) % len(names)
+            model, inputs = models[names[row]], windows[names[row]]
+            window = inputs[turn % len(inputs)][None]
+            model.predict(window)  # brings its weights back into the caches
+            started = time.perf_counter()
+            model.predict(window)
+            if turn >= 0:
+                times[row, turn] = 1000 * (time.perf_counter() - started)
+    high = np.percentile(times, 95, axis=1)
+    return {
+        name: Latency(
+            p50_ms=float(np.median(times[row])),
+            p95_ms=float(high[row]),
+            relative=float(np.median(times[row] / times[0])),
+            relative_p95=float(high[row] / high[0]),
+        )
+        for row, name in enumerate(names)
+    }

@@ -11,7 +11,6 @@ import tf2onnx
 
 from ser_export.canonical_graph import make_canonical
 from ser_export.time_normalization import speed_up_time_normalization
-from ser_runtime.model_metadata import ModelMetadata
 
 OPSET = 17
 _INPUT, _OUTPUT = "features", "probabilities"
@@ -38,8 +37,3 @@ def convert_to_onnx(model: keras.Model) -> onnx.ModelProto:
     speed_up_time_normalization(graph)
     make_canonical(graph)
     return graph
-
-
-def stamp(graph: onnx.ModelProto, metadata: ModelMetadata) -> None:
-    """Put the metadata into the file's own properties."""
-    onnx.helper.set_model_props(graph, metadata.to_properties())

@@ -10,12 +10,18 @@ from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import find_experiment
 from ser_train.run_folder import RunFolder
 
+SHORT_NAMES = {"parallel": "parallel-mfcc-aug"}
+"""The report's best, by the name that people know it by."""
+
+_WEIGHTS = ("weights.npz", "model.safetensors")
+
 
 def choose_run(model: str, runs: Path) -> RunFolder:
     """The run that a name or a path means.
 
     Args:
-        model: An experiment id, or the path of a run folder (`./cnn` for one of that name).
+        model: An experiment id or short name, the path of a run folder (`./cnn` for one of that
+            name), or of the weights in one.
         runs: Where run folders are. Of an experiment's complete runs, that on its own protocol
             (right labels) with the lowest seed is taken.
 
@@ -23,9 +29,14 @@ def choose_run(model: str, runs: Path) -> RunFolder:
         RunFolderError: If there is no such run, or it is not complete.
         SerError: If `model` is neither a folder nor an experiment.
     """
+    model = SHORT_NAMES.get(model, model)
     if model not in EXPERIMENTS:
-        if Path(model).is_dir():
-            return _complete(RunFolder(Path(model)))
+        path = Path(model)
+        if path.name in _WEIGHTS and path.is_file():
+            # wav2vec2 has its weights in a folder of their own.
+            path = path.parent.parent if path.parent.name == "model" else path.parent
+        if path.is_dir():
+            return _complete(RunFolder(path))
         if len(Path(model).parts) > 1:
             raise RunFolderError(f"no run folder {model}")
     experiment = find_experiment(model)

@@ -31,8 +31,11 @@ _MEL_GROUPS = 8
 # No kernel of OpenBLAS (x86-64) treats the rows of an 8-row product differently; with 6, 12 or 16
 # some do. With 128 bands these products are also too small for OpenBLAS to wake its threads.
 _ROWS = 8
-# Frames transformed at a time: a step's, so as to hide Python's overhead, and few for the cache.
+# Frames at a time: a step's, so as to hide Python's overhead.
 _BLOCK = 3 * _ROWS
+# Frames transformed at a time: half of a step's. In float64 and complex numbers they take 32 KB
+# each, and memory that a step has not just used is dear after half a second of sleep.
+_TRANSFORMED = 10
 # Rows of a power-of-two length evict each other from the cache when more are transposed at once.
 _TRANSPOSED = 64
 
@@ -55,9 +58,9 @@ class FeatureKernels:
         self._analysis = constants.window[before : before + spec.win_length]
         bins = spec.n_fft // 2 + 1
         self._block = min(_BLOCK, spec.frames)
-        self._padded = np.zeros((self._block, spec.n_fft))
+        self._padded = np.zeros((_TRANSFORMED, spec.n_fft))
         self._windowed = self._padded[:, before : before + spec.win_length]
-        self._spectrum = np.empty((self._block, bins), np.complex128)
+        self._spectrum = np.empty((_TRANSFORMED, bins), np.complex128)
         products = _products(self._block)
         self._power = np.empty((products, _ROWS, bins), np.float32)
         self._mel = np.empty((products, _ROWS, spec.n_mels), np.float32)
@@ -125,18 +128,26 @@ class FeatureKernels:
 
     def _compute_power(self, block: list[NDArray[np.float32]]) -> int:
         """Fill the first rows of `_power`; returns their number."""
-        count = 0
+        power, count = _rows(self._power), 0
         for frames in block:
-            rows = slice(count, count + len(frames))
-            np.multiply(frames, self._analysis, out=self._windowed[rows])
-            count += len(frames)
+            for start in range(0, len(frames), _TRANSFORMED):
+                part = frames[start : start + _TRANSFORMED]
+                self._transform(part, power[count : count + len(part)])
+                count += len(part)
+        return count
+
+    def _transform(self, frames: NDArray[np.float32], power: NDArray[np.float32]) -> None:
+        """Power spectra: float32 [count, bins], of up to `_TRANSFORMED` frames."""
+        count = len(frames)
+        windowed = self._windowed[:count]
+        # A product of float32 and float64 would be cast in small pieces: that takes longer.
+        windowed[:] = frames
+        np.multiply(windowed, self._analysis, out=windowed)
         spectrum = self._spectrum[:count]
         np.fft.rfft(self._padded[:count], out=spectrum)
         parts = spectrum.view(np.float64)
         np.multiply(parts, parts, out=parts)
-        power = _rows(self._power)[:count]
         np.add(parts[:, 0::2], parts[:, 1::2], out=power, casting="same_kind")
-        return count
 
     def _compute_mel(self, count: int) -> None:
         products = _products(count)

@@ -14,6 +14,8 @@ from ser_runtime.standardization import Standardization
 
 PREFIX = "ser_edge."
 INPUTS = ("features", "waveform")
+GRAPH_OPTIMIZATIONS = ("all", "extended", "basic")
+_MOST_THREADS = 16
 # Fields with a default are written only where they differ from it, and make the file one of
 # version 2: a file without them stays what earlier versions of the runtime read, too.
 _VERSION, _VERSION_WITH_OPTIONAL_FIELDS = 1, 2
@@ -41,6 +43,8 @@ class ModelMetadata:
         licence: What the weights may be used for.
         note: How it was trained, where that differs from the recipe.
         input: One of `INPUTS`: standardized features, or the audio of a window as it is.
+        graph_optimization: One of `GRAPH_OPTIMIZATIONS`: the level that ONNX Runtime opens it with.
+        threads: That ONNX Runtime computes with.
     """
 
     name: str
@@ -59,6 +63,8 @@ class ModelMetadata:
     licence: str
     note: str
     input: str = "features"
+    graph_optimization: str = "all"
+    threads: int = 1
 
     def to_properties(self) -> dict[str, str]:
         """Strings to keep in a model file: each field as JSON under `ser_edge.<field>`."""
@@ -120,6 +126,12 @@ class ModelMetadata:
             raise ModelFileError(
                 f"its input is {self.input!r}, which this version cannot give: {', '.join(INPUTS)}"
             )
+        if self.graph_optimization not in GRAPH_OPTIMIZATIONS:
+            raise ModelFileError(
+                f"its metadata is damaged: graph_optimization is {self.graph_optimization!r}"
+            )
+        if type(self.threads) is not int or not 1 <= self.threads <= _MOST_THREADS:
+            raise ModelFileError(f"its metadata is damaged: threads is {self.threads!r}")
         coefficients, frames = self.spec.shape
         shape = self.standardization.mean.shape
         if shape not in ((coefficients, 1), (coefficients, frames)):

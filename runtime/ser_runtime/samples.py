@@ -65,7 +65,10 @@ def to_mono(samples: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
         mono = samples if samples.ndim == 1 else samples.mean(axis=1)
         return (mono / np.float32(scale)).astype(np.float32), 0
     replaced = 0
-    if not np.abs(samples).max(initial=0.0) <= LARGEST_SAMPLE:  # it is NaN where there is one
+    # Both are NaN where there is one. Absolute values would be an array of their own.
+    lowest = np.minimum.reduce(samples, axis=None, initial=0.0)
+    highest = np.maximum.reduce(samples, axis=None, initial=0.0)
+    if not (lowest >= -LARGEST_SAMPLE and highest <= LARGEST_SAMPLE):
         possible = np.abs(samples) <= LARGEST_SAMPLE
         replaced = samples.size - int(np.count_nonzero(possible))
         samples = np.where(possible, samples, 0)

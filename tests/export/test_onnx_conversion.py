@@ -10,7 +10,6 @@ import onnxruntime
 import pytest
 
 from ser_runtime.feature_spec import FeatureSpec
-from ser_runtime.model_metadata import ModelMetadata
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +60,3 @@ def test_input_and_output_have_their_names_and_a_free_batch(graph: onnx.ModelPro
 def test_the_graph_carries_no_training_framework_operators(graph: onnx.ModelProto) -> None:
     assert {entry.domain for entry in graph.opset_import} <= {"", "ai.onnx.ml"}
     assert next(entry.version for entry in graph.opset_import if not entry.domain) == 17
-
-
-def test_a_stamped_graph_carries_its_metadata(
-    graph: onnx.ModelProto, metadata: ModelMetadata
-) -> None:
-    from ser_export.onnx_conversion import stamp
-
-    stamp(graph, metadata)
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
-    properties = session.get_modelmeta().custom_metadata_map
-    assert ModelMetadata.from_properties(properties).to_properties() == metadata.to_properties()

@@ -29,6 +29,26 @@ def test_an_experiment_means_its_run_with_the_lowest_seed(
     assert choose_run("cnn", tmp_path).path == tmp_path / f"cnn-report-seed{seeds[0]}"
 
 
+def test_parallel_is_short_for_the_reports_best(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "parallel-mfcc-aug-report-seed0")
+    assert choose_run("parallel", tmp_path).path == run
+
+
+@pytest.mark.parametrize("name", ["weights.npz", "model/model.safetensors"])
+def test_weights_mean_the_run_that_they_lie_in(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path / "cnn-report-seed3")
+    weights = run / name
+    weights.parent.mkdir(exist_ok=True)
+    weights.write_bytes(b"")
+    assert choose_run(str(weights), tmp_path / "runs").path == run
+
+
+def test_weights_that_lie_alone_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "weights.npz").write_bytes(b"")
+    with pytest.raises(RunFolderError, match=r"is not a run folder: it has no config\.json"):
+        choose_run(str(tmp_path / "weights.npz"), tmp_path / "runs")
+
+
 def test_other_protocols_are_not_chosen(tmp_path: Path) -> None:
     for name in ("cnn-report-labels-seed0", "cnn-speaker-independent-1-seed0", "cnn-report-seed3"):
         make_run(tmp_path / name)

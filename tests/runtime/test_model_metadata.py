@@ -33,7 +33,8 @@ def waveform(metadata: ModelMetadata) -> ModelMetadata:
 
 def test_properties_hold_every_field(waveform: ModelMetadata) -> None:
     names = {field.name for field in dataclasses.fields(ModelMetadata)} | {"format_version"}
-    assert set(waveform.to_properties()) == {f"ser_edge.{name}" for name in names}
+    other = dataclasses.replace(waveform, graph_optimization="basic", threads=2)
+    assert set(other.to_properties()) == {f"ser_edge.{name}" for name in names}
 
 
 def test_a_field_at_its_default_is_left_out_for_earlier_versions(
@@ -145,3 +146,15 @@ def test_standardization_of_another_shape_is_refused(
 def test_a_damaged_spec_is_refused(metadata: ModelMetadata, spec: Any) -> None:
     with pytest.raises(FeatureSpecError):
         ModelMetadata.from_properties(changed(metadata, "spec", spec))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("graph_optimization", "most"), ("threads", 0), ("threads", 17), ("threads", 1.5)],
+)
+def test_session_settings_that_cannot_be_are_refused(
+    metadata: ModelMetadata, field: str, value: object
+) -> None:
+    properties = dataclasses.replace(metadata, **{field: value}).to_properties()
+    with pytest.raises(ModelFileError, match=field):
+        ModelMetadata.from_properties(properties)

@@ -296,13 +296,13 @@ def test_the_stored_figures_hold_without_the_pretrained_weights(
     assert "the stored figures hold" in done.stderr
 
 
-def test_a_run_is_not_exported_with_the_reason(
+def test_exporting_a_run_asks_for_its_clips(
     repeated: tuple[CompletedProcess[str], Path, list[object]], run_module: Command, tmp_path: Path
 ) -> None:
     run = repeated[1] / "vgg16-1-report-seed3"
     done = run_module("ser_export", "--model", run, "--out", tmp_path)
-    assert done.returncode == 2
-    assert f"{run} is a run of vgg16, which this version does not export" in done.stderr
+    assert done.returncode == 9
+    assert "name the corpora with --corpora DIR" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

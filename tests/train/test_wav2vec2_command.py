@@ -168,13 +168,13 @@ def test_a_run_has_its_place_in_the_report(
     assert trained[0].name in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_exporting_a_run_names_the_tool_for_it(
-    run_module: Command, trained: tuple[Path, Any]
+def test_exporting_a_run_asks_for_its_clips(
+    run_module: Command, trained: tuple[Path, Any], tmp_path: Path
 ) -> None:
-    done = run_module("ser_export", "--model", trained[0])
+    done = run_module("ser_export", "--model", trained[0], "--out", tmp_path)
     assert done.returncode == 2
-    assert "optimum-cli export onnx --task audio-classification" in done.stderr
-    assert str(trained[0] / "model") in done.stderr
+    assert "name the corpora with --corpora DIR" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_network_is_described(ser_train: Command, tmp_path: Path) -> None:

@@ -1,0 +1,175 @@
+"""int8 forms of a graph: what is quantized, how exactly, and what stays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from ser_export.onnx_quantization import quantize_dynamic
+from ser_export.onnx_quantization import quantize_static
+from ser_export.onnx_quantization import quantize_weights
+
+Quantize = Callable[[onnx.ModelProto, NDArray[np.float32]], onnx.ModelProto]
+
+FORMS: dict[str, Quantize] = {
+    "weights": lambda graph, _: quantize_weights(graph, ("Conv", "MatMul", "Gemm")),
+    "dynamic": lambda graph, _: quantize_dynamic(graph, ("MatMul", "Gemm")),
+    "static": lambda graph, inputs: quantize_static(graph, ("Conv", "MatMul"), inputs),
+}
+
+
+def answer(graph: onnx.ModelProto, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(["probabilities"], {"features": inputs})[0]
+
+
+def kinds(graph: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in graph.graph.node)
+
+
+def weights_in_int8(graph: onnx.ModelProto) -> int:
+    whole = [t for t in graph.graph.initializer if t.data_type == onnx.TensorProto.INT8]
+    return sum(int(np.prod(tensor.dims)) for tensor in whole)
+
+
+def optimized(graph: onnx.ModelProto, path: Path) -> Counter[str]:
+    """Kinds of the nodes that ONNX Runtime keeps, without those of its own layouts."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(path)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    onnxruntime.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return kinds(onnx.load(path))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_int8_form_answers_much_as_the_graph_does(
+    form: str, small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
+) -> None:
+    quantized = FORMS[form](small_graph, small_inputs)
+    onnx.checker.check_model(quantized)
+    difference = np.abs(answer(quantized, small_inputs) - answer(small_graph, small_inputs))
+    assert 0 < difference.max() < 0.05
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_graph_stays_as_it_is_and_gives_the_same_bytes_again(
+    form: str, small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
+) -> None:
+    before = small_graph.SerializeToString()
+    once, again = (FORMS[form](small_graph, small_inputs) for _ in range(2))
+    assert small_graph.SerializeToString() == before
+    assert once.SerializeToString() == again.SerializeToString()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_input_output_and_free_batch_stay(
+    form: str, small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
+) -> None:
+    quantized = FORMS[form](small_graph, small_inputs)
+    assert answer(quantized, small_inputs[:5]).shape == (5, 7)
+    assert [value.name for value in quantized.graph.input] == ["features"]
+    assert [value.name for value in quantized.graph.output] == ["probabilities"]
+
+
+def test_convolutions_are_never_quantized_dynamically(small_graph: onnx.ModelProto) -> None:
+    quantized = kinds(quantize_dynamic(small_graph, ("MatMul", "Gemm")))
+    assert quantized["ConvInteger"] == 0
+    assert quantized["MatMulInteger"] == kinds(small_graph)["MatMul"] == 1
+    assert quantized["Conv"] == kinds(small_graph)["Conv"] == 3
+
+
+def test_static_quantization_leaves_no_convolution_in_float(
+    small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
+) -> None:
+    quantized = quantize_static(small_graph, ("Conv",), small_inputs)
+    maker = {output: node for node in quantized.graph.node for output in node.output}
+    convolutions = [node for node in quantized.graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 3
+    for node in convolutions:
+        assert [maker[name].op_type for name in node.input[:2]] == ["DequantizeLinear"] * 2
+
+
+def test_static_scales_are_those_of_channels(
+    small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
+) -> None:
+    quantized = quantize_static(small_graph, ("Conv",), small_inputs)
+    shapes = {t.name: tuple(t.dims) for t in quantized.graph.initializer}
+    scales = {
+        shapes[node.input[1]]
+        for node in quantized.graph.node
+        if node.op_type == "DequantizeLinear" and len(shapes.get(node.input[0], ())) == 4
+    }
+    assert scales == {(16,), (32,), (64,)}
+
+
+def test_static_ranges_come_from_the_calibration_inputs(
+    small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
+) -> None:
+    narrow, wide = (
+        quantize_static(small_graph, ("Conv",), inputs)
+        for inputs in (0.1 * small_inputs, small_inputs)
+    )
+    right = answer(small_graph, small_inputs)
+    worse, better = (np.abs(answer(g, small_inputs) - right).mean() for g in (narrow, wide))
+    assert worse > 2 * better
+
+
+def test_weights_become_int8_with_their_scales_beside_them(small_graph: onnx.ModelProto) -> None:
+    quantized = quantize_weights(small_graph, ("Conv", "MatMul"))
+    large = [
+        tensor
+        for tensor in small_graph.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and np.prod(tensor.dims) >= 256
+    ]
+    assert weights_in_int8(quantized) == sum(int(np.prod(tensor.dims)) for tensor in large)
+    assert quantized.ByteSize() < 0.35 * small_graph.ByteSize()
+
+
+def test_a_weight_moves_by_half_a_step_of_its_channel_at_most(small_graph: onnx.ModelProto) -> None:
+    quantized = quantize_weights(small_graph, ("Conv",))
+    stored = {t.name: numpy_helper.to_array(t) for t in quantized.graph.initializer}
+    maker = {output: node for node in quantized.graph.node for output in node.output}
+    before = {t.name: numpy_helper.to_array(t) for t in small_graph.graph.initializer}
+    old = [before[n.input[1]] for n in small_graph.graph.node if n.op_type == "Conv"]
+    new = [maker.get(n.input[1]) for n in quantized.graph.node if n.op_type == "Conv"]
+    compared = 0
+    for weights, product in zip(old, new, strict=True):
+        if product is None:
+            continue
+        whole = stored[maker[product.input[0]].input[0]]
+        scale = stored[product.input[1]]
+        assert scale.shape == (len(weights), 1, 1, 1)
+        assert (np.abs(whole * scale - weights) <= 0.5001 * scale).all()
+        compared += 1
+    assert compared == 2, "the first convolution has too few weights to be worth it"
+
+
+def test_onnx_runtime_makes_the_weights_float_when_it_loads_them(
+    small_graph: onnx.ModelProto, tmp_path: Path
+) -> None:
+    quantized = quantize_weights(small_graph, ("Conv", "MatMul"))
+    assert kinds(quantized)["Mul"] > kinds(small_graph)["Mul"]
+    assert optimized(quantized, tmp_path / "a.onnx") == optimized(small_graph, tmp_path / "b.onnx")
+
+
+def test_a_channel_of_zeros_stays_zero(small_graph: onnx.ModelProto) -> None:
+    graph = onnx.ModelProto.FromString(small_graph.SerializeToString())
+    largest = max(graph.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    weights = numpy_helper.to_array(largest).copy()
+    weights[0] = 0
+    largest.CopyFrom(numpy_helper.from_array(weights, largest.name))
+    inputs = np.random.default_rng(2).standard_normal((2, 32, 32), np.float32)
+    quantized = quantize_weights(graph, ("Conv", "MatMul"))
+    np.testing.assert_allclose(answer(quantized, inputs), answer(graph, inputs), atol=0.02)

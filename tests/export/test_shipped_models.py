@@ -1,0 +1,74 @@
+"""The models in the runtime's package: small, exported by this command, from committed weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from ser_export.export_clips import ExportClips
+from ser_export.formats import find_format
+from ser_export.record import Decisions
+from ser_runtime.model import Model
+from ser_runtime.model import packaged_models
+from ser_train.run_folder import RunFolder
+from ser_train.splits import PROTOCOLS
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "runtime" / "ser_runtime" / "models"
+MOST_BYTES = {"cnn": 100_000, "parallel": 1_200_000}
+
+
+@pytest.fixture(params=packaged_models())
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def record(name: str) -> dict[str, Any]:
+    return json.loads((MODELS / f"{name}.export.json").read_text(encoding="utf-8"))
+
+
+def answer(content: bytes, inputs: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return session.run(None, {"features": inputs})[0]
+
+
+def test_the_record_is_that_of_the_file(name: str, record: dict[str, Any]) -> None:
+    content = (MODELS / f"{name}.onnx").read_bytes()
+    assert record["sha256"] == hashlib.sha256(content).hexdigest()
+    assert record["path"] == record["decisions"]["name"] == f"{name}.onnx"
+    assert record["verification"]["accuracy"] == Model.open(name).metadata.test_accuracy
+
+
+def test_the_file_is_small(name: str) -> None:
+    assert (MODELS / f"{name}.onnx").stat().st_size <= MOST_BYTES.get(name, 1_200_000)
+
+
+def test_no_shipped_model_learnt_the_reports_faulty_labels(name: str) -> None:
+    metadata = Model.open(name).metadata
+    (protocol,) = (row for row in PROTOCOLS.values() if row.id == metadata.protocol)
+    assert not protocol.report_labels
+
+
+def test_the_committed_weights_give_the_file(
+    tensorflow: None, name: str, record: dict[str, Any]
+) -> None:
+    from ser_export.source import Source
+
+    run = RunFolder(ROOT / "train" / "results" / record["run"])
+    decided = Decisions(**record["decisions"])
+    source = Source(run, ExportClips(run))
+    made = find_format(decided.format).convert(source)
+    shape = (4, *source.spec.shape)
+    inputs = np.random.default_rng(0).standard_normal(shape, np.float32)
+    shipped = (MODELS / f"{name}.onnx").read_bytes()
+    np.testing.assert_allclose(answer(made, inputs), answer(shipped, inputs), atol=1e-4)
+    metadata = Model.open(name).metadata
+    np.testing.assert_array_equal(metadata.standardization.mean, run.standardization().mean)
+    assert metadata.split_hash == run.metrics()["split_hash"]
