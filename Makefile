@@ -6,7 +6,9 @@ TORCH ?= torch==2.13.0
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOUND_PACKAGES = libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils alsa-utils
 
-.PHONY: listen test test-packages test-javascript lint clean
+CORPORA ?= ../shared/corpora
+
+.PHONY: listen test test-packages test-javascript models lint clean
 
 listen: $(VENV)/runtime.installed
 	$(VENV)/bin/ser-listen examples/speech.flac
@@ -30,6 +32,11 @@ test-javascript:
 lint: $(VENV)/all.installed
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+
+# The models in the runtime's package, from committed weights.
+models: $(VENV)/all.installed
+	$(VENV)/bin/ser-export --model train/results/cnn-report-seed0 --corpora $(CORPORA) \
+	  --int8 --runtime onnx --plain-name --out runtime/ser_runtime/models
 
 $(VENV)/runtime.installed: pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
