@@ -37,6 +37,8 @@ lint: $(VENV)/all.installed
 models: $(VENV)/all.installed
 	$(VENV)/bin/ser-export --model train/results/cnn-report-seed0 --corpora $(CORPORA) \
 	  --int8 --runtime onnx --plain-name --out runtime/ser_runtime/models
+	$(VENV)/bin/ser-export --model train/results/parallel-mfcc-aug-report-seed0 --corpora $(CORPORA) \
+	  --int8 --runtime onnx --plain-name --name parallel --out runtime/ser_runtime/models
 
 $(VENV)/runtime.installed: pyproject.toml
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
