@@ -28,6 +28,8 @@ _HARMLESS = re.compile(
             r"^WARNING: All log messages before absl::InitializeLog",
             # What TensorFlow's C++ says of its own graphs, at times two lines in one.
             r"^[IW]\d{4} ",
+            # An error to TensorFlow, where there is no GPU.
+            r"cuInit",
             r"NodeDef mentions attribute",
             r"attributes? will be ignored\. NodeDef",
             r"^Estimated count of arithmetic ops",

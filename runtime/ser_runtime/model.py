@@ -89,10 +89,15 @@ class Model:
         return apply_temperature(self.raw_probabilities(inputs), self.metadata.temperature)
 
     def raw_probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As `predict`, without the temperature: the network's own output."""
-        if self.takes_waveform:
-            return self._backend.run(inputs)
-        return self._backend.run(self.metadata.standardization(inputs))
+        """As `predict`, without the temperature: the network's own output.
+
+        A window's probabilities do not depend on what else is in the batch.
+        """
+        if not self.takes_waveform:
+            inputs = self.metadata.standardization(inputs)
+        if self.metadata.dynamic and len(inputs) > 1:
+            return np.concatenate([self._backend.run(window[None]) for window in inputs])
+        return self._backend.run(inputs)
 
     def recognize(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of one window of audio.

@@ -66,6 +66,12 @@ class ModelMetadata:
     graph_optimization: str = "all"
     threads: int = 1
 
+    @property
+    def dynamic(self) -> bool:
+        """Whether activations are quantized as they come, over all windows of a batch: a window's
+        probabilities then depend on the others, unless each is a batch of its own."""
+        return "dynamic" in self.quantization
+
     def to_properties(self) -> dict[str, str]:
         """Strings to keep in a model file: each field as JSON under `ser_edge.<field>`."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

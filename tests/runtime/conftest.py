@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,14 @@ def speech_16k(speech: Path) -> NDArray[np.float32]:
     """The synthesized speech at the models' rate: float32 [samples]."""
     audio, rate = soundfile.read(speech, dtype="float32")
     return soxr.resample(audio, rate, 16_000, quality="HQ")
+
+
+@pytest.fixture
+def hang_up_is_heard() -> Iterator[None]:
+    """As on a terminal: tests under `nohup` inherit that the signal is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -120,6 +120,7 @@ def test_a_terminal_may_change_its_size(on_terminal: Callable[..., OnTerminal]) 
     assert (terminal.end(), terminal.errors.read_text()) == (0, "")
 
 
+@pytest.mark.usefixtures("hang_up_is_heard")
 def test_a_terminal_that_is_closed_ends_it_and_its_results_are_whole(
     on_terminal: Callable[..., OnTerminal], tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_terminal_that_is_closed_ends_it_and_its_results_are_whole(
     assert ends[:5] == [0.952, 1.464, 1.976, 2.488, 3.0]
 
 
+@pytest.mark.usefixtures("hang_up_is_heard")
 def test_rows_on_a_terminal_that_is_closed_end_it_too(
     on_terminal: Callable[..., OnTerminal],
 ) -> None:

@@ -163,7 +163,7 @@ def test_a_slow_model_makes_the_step_longer_and_not_the_backlog(
 
 
 @pytest.fixture
-def handlers_of_a_command() -> Iterator[None]:
+def handlers_of_a_command(hang_up_is_heard: None) -> Iterator[None]:
     """As `run_command` and `hang_up_ends` set them."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with hang_up_ends():

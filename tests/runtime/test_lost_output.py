@@ -35,6 +35,7 @@ def test_other_errors_stay_what_they_are() -> None:
     assert caught.value.errno == errno.ENOSPC
 
 
+@pytest.mark.usefixtures("hang_up_is_heard")
 def test_a_hang_up_ends_as_a_closed_pipe_does() -> None:
     with pytest.raises(BrokenPipeError), hang_up_ends():
         signal.raise_signal(signal.SIGHUP)

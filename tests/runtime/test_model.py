@@ -243,3 +243,12 @@ def test_an_opened_model_no_longer_needs_its_file(made_up_model: Path, tmp_path:
     before = model.recognize(np.zeros(100, np.float32))
     path.write_bytes(b"")
     np.testing.assert_array_equal(model.recognize(np.zeros(100, np.float32)), before)
+
+
+@pytest.mark.parametrize("name", packaged_models())
+def test_a_windows_probabilities_do_not_depend_on_the_others_of_a_batch(name: str) -> None:
+    model = Model.open(name)
+    scale = np.array([1.0, 100.0, 0.01], np.float32)[:, None, None]
+    windows = scale * np.random.default_rng(0).standard_normal((3, *model.spec.shape), np.float32)
+    alone = np.concatenate([model.raw_probabilities(window[None]) for window in windows])
+    np.testing.assert_allclose(model.raw_probabilities(windows), alone, atol=1e-6)

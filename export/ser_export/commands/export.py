@@ -115,10 +115,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     for name in arguments.format:
         find_format(name)
+    require_extra("export", _PACKAGES)
     folder = choose_run(arguments.model, arguments.runs)
     config = folder.config()
     experiment = config["experiment"]
-    require_extra("export", _PACKAGES)
     require_extra(experiment.get("extra", "train"), experiment.get("needs", ()))
     metrics = folder.metrics()
     formats, with_litert = _formats(arguments, experiment.get("family", "features"))
