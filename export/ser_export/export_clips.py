@@ -19,6 +19,7 @@ from ser_train.corpora import CorpusIndex
 from ser_train.corpora import read_corpora
 from ser_train.corpora.clip import read_indexed
 from ser_train.dataset import Dataset
+from ser_train.dataset import calibration_rows
 from ser_train.dataset import load_dataset
 from ser_train.features.cache import Progress
 from ser_train.reevaluation import stored_experiment
@@ -32,7 +33,6 @@ from ser_train.wav2vec2.audio_data import AudioSamples
 from ser_train.wav2vec2.audio_data import load_audio
 
 CALIBRATION, VALIDATION, TEST = "calibration", "validation", "test"
-_CALIBRATION_CLIPS = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,9 @@ class ExportClips:
                 "and it is computed"
             )
         samples = self._dataset.train if name == CALIBRATION else getattr(self._dataset, name)
-        which = _stratified(samples.classes) if name == CALIBRATION else np.arange(len(samples))
+        which = (
+            calibration_rows(samples.classes) if name == CALIBRATION else np.arange(len(samples))
+        )
         ids = tuple(samples.ids[i] for i in which)
         return ClipSet(ids, samples.classes[which], samples.raw(which))
 
@@ -195,10 +197,3 @@ def read_audio(index: CorpusIndex, split: Split, ids: Sequence[str], spec: Featu
         audio = read_indexed(clip_of[clip_id], spec.sample_rate)
         window[:] = fit_window(audio, spec.window_samples)
     return ClipSet(tuple(ids), np.array([class_of[name] for name in ids], np.int64), windows)
-
-
-def _stratified(classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which clips calibrate: each class in its proportion, the same as run folders keep."""
-    by_class = np.argsort(classes, kind="stable")
-    count = min(_CALIBRATION_CLIPS, len(by_class))
-    return by_class[np.linspace(0, len(by_class) - 1, count).astype(int)]

@@ -20,6 +20,8 @@ from ser_train.features.standardize import measure_standardization
 from ser_train.splits import Split
 from ser_train.splits import classes_by_id
 
+_CALIBRATION_CLIPS = 300
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -127,3 +129,14 @@ def load_dataset(
     return make_dataset(
         index.clips, split, features, experiment.noisy_copies, experiment.standardization
     )
+
+
+def calibration_rows(classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which of the clean training clips calibrate a quantized model: each class in its proportion.
+
+    Args:
+        classes: int64 [clips].
+    """
+    by_class = np.argsort(classes, kind="stable")
+    count = min(_CALIBRATION_CLIPS, len(by_class))
+    return by_class[np.linspace(0, len(by_class) - 1, count).astype(int)]

@@ -13,9 +13,8 @@ from sklearn.metrics import confusion_matrix
 
 from ser_runtime.labels import EMOTIONS
 from ser_runtime.temperature import apply_temperature
+from ser_train.bootstrap import resampled_sums
 
-_BOOTSTRAP_DRAWS = 2000
-_BOOTSTRAP_SEED = 0
 _ECE_BINS = 15
 _INTERVAL_PERCENTILES = (2.5, 97.5)
 _NORMAL_95 = 1.959964
@@ -155,15 +154,8 @@ def _bootstrap(
 ) -> dict[str, NDArray[np.float64]] | None:
     """Figures of resampled clusters, as `confusion_figures`; None if there is but one."""
     n = len(EMOTIONS)
-    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
-    count = int(cluster.max()) + 1
-    if count < 2:
-        return None
-    counts = np.zeros((count, n * n))
-    np.add.at(counts, (cluster, classes * n + predicted), 1)
-    rng = np.random.default_rng(_BOOTSTRAP_SEED)
-    weights = rng.multinomial(count, np.full(count, 1 / count), _BOOTSTRAP_DRAWS)
-    return confusion_figures((weights @ counts).reshape(-1, n, n))
+    sums = resampled_sums(np.eye(n * n)[classes * n + predicted], clusters)
+    return None if sums is None else confusion_figures(sums.reshape(-1, n, n))
 
 
 def confusion_figures(confusions: NDArray[Any]) -> dict[str, NDArray[np.float64]]:

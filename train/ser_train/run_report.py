@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ser_runtime.labels import EMOTIONS
 from ser_runtime.temperature import apply_temperature
 from ser_train.corpora.naming import parse_clip
 from ser_train.corpora.naming import speaker_sex
+from ser_train.pooled_predictions import read_scored
 from ser_train.run_folder import RunFolder
 
 CALIBRATION_BINS = 15
@@ -48,20 +48,8 @@ def read_test_clips(run: RunFolder) -> ScoredClips:
     Raises:
         RunFolderError: If they are missing or damaged.
     """
-    path = run.path / "predictions.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = [row for row in csv.DictReader(lines) if row["set"] == "test"]
-        classes = np.array([EMOTIONS.index(row["emotion"]) for row in rows], np.int64)
-        raw = np.array([[row[name] for name in EMOTIONS] for row in rows], np.float32)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(f"cannot read {path}: {error}") from error
-    if not rows:
-        raise RunFolderError(f"{path} holds no test clip")
-    temperature = run.metrics()["temperature"]
-    return ScoredClips(
-        tuple(row["clip"] for row in rows), classes, apply_temperature(raw, temperature)
-    )
+    test, temperature = read_scored(run, "test"), run.metrics()["temperature"]
+    return ScoredClips(test.ids, test.classes, apply_temperature(test.probabilities, temperature))
 
 
 def accuracy_by_sex(clips: ScoredClips) -> dict[str, tuple[float, int]]:

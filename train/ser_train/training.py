@@ -67,9 +67,14 @@ def build_model(experiment: Experiment, seed: int) -> keras.Model:
 
 def compile_model(model: keras.Model, learning_rate: float) -> None:
     """Give a model its loss and an Adam whose state can be stored and restored."""
+    compile_with(model, keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy")
+
+
+def compile_with(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: str) -> None:
+    """Give a model a loss and an optimizer whose state can be stored and restored."""
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss="sparse_categorical_crossentropy",
+        optimizer=optimizer,
+        loss=loss,
         metrics=["accuracy"],
         # Keras' own choice ("auto") makes TensorFlow slower on a CPU.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",

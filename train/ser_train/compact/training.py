@@ -14,6 +14,7 @@ from ser_train.compact.augmentation import mask
 from ser_train.compact.augmentation import mix
 from ser_train.dataset import Samples
 from ser_train.experiments import Experiment
+from ser_train.training import compile_with
 
 _WARM_UP = 0.1
 """Share of the steps in which the learning rate rises."""
@@ -92,13 +93,7 @@ def build_compact(experiment: Experiment, seed: int, steps: int, epochs: int) ->
     optimizer.exclude_from_weight_decay(
         var_list=[variable for variable in model.trainable_variables if len(variable.shape) < 2]
     )
-    model.compile(
-        optimizer=optimizer,
-        loss="categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
-    model.optimizer.build(model.trainable_variables)
+    compile_with(model, optimizer, "categorical_crossentropy")
     return model
 
 

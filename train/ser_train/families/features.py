@@ -17,6 +17,7 @@ from ser_train.checkpoint import TrainingState
 from ser_train.corpora import CorpusIndex
 from ser_train.dataset import Dataset
 from ser_train.dataset import Samples
+from ser_train.dataset import calibration_rows
 from ser_train.dataset import load_dataset
 from ser_train.describe import NetworkLayers
 from ser_train.describe import network_layers
@@ -37,8 +38,6 @@ from ser_train.weights import save_weights
 
 if TYPE_CHECKING:
     from ser_train.tuning import BuildModel
-
-_CALIBRATION_CLIPS = 300
 
 
 class FeatureFamily:
@@ -97,10 +96,7 @@ class FeatureFamily:
         """Weights, and the features that export needs: calibration clips are training clips."""
         save_weights(folder.weights, model)
         clean = np.flatnonzero(data.train.copies == 0)
-        by_class = clean[np.argsort(data.train.classes[clean], kind="stable")]
-        count = min(_CALIBRATION_CLIPS, len(by_class))
-        # Evenly spaced over the clips sorted by class: each class in its proportion.
-        calibration = by_class[np.linspace(0, len(by_class) - 1, count).astype(int)]
+        calibration = clean[calibration_rows(data.train.classes[clean])]
         for name, samples, which in (
             ("calibration", data.train, calibration),
             ("validation", data.validation, np.arange(len(data.validation))),
