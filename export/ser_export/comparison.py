@@ -29,8 +29,8 @@ from ser_runtime.model import Model
 from ser_train.corpora import read_corpora
 from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
+from ser_train.model_clips import split_named
 from ser_train.run_folder import RunFolder
-from ser_train.splits import PROTOCOLS
 
 _TIMED_WINDOWS = 32
 
@@ -202,11 +202,9 @@ def _of_corpora(
 def _protocol(model: Model) -> tuple[str, str | None]:
     """Key of `PROTOCOLS` and fold that a file's metadata names."""
     name = model.metadata.protocol
-    fitting = [known for known in PROTOCOLS if name == known or name.startswith(f"{known}-")]
-    if not fitting:
+    if (named := split_named(name)) is None:
         raise UsageError(f"{model.source} is of the protocol {name!r}, unknown to this version")
-    protocol = max(fitting, key=len)
-    return protocol, name[len(protocol) + 1 :] or None
+    return named
 
 
 def _features(audio: NDArray[np.float32], model: Model) -> NDArray[np.float32]:

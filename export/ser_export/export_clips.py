@@ -22,11 +22,11 @@ from ser_train.dataset import Dataset
 from ser_train.dataset import calibration_rows
 from ser_train.dataset import load_dataset
 from ser_train.features.cache import Progress
+from ser_train.model_clips import clips_of_split
 from ser_train.reevaluation import stored_experiment
 from ser_train.run_folder import RunFolder
 from ser_train.splits import Split
 from ser_train.splits import classes_by_id
-from ser_train.splits import make_split
 from ser_train.wav2vec2.audio_data import WINDOW_SAMPLES
 from ser_train.wav2vec2.audio_data import AudioDataset
 from ser_train.wav2vec2.audio_data import AudioSamples
@@ -178,10 +178,8 @@ def find_split(
     Raises:
         RunFolderError: If it was trained on other clips.
     """
-    for clips in (index, index.without_odd()):
-        split = make_split(clips.clips, protocol, fold)
-        if split.hash == split_hash:
-            return clips, split
+    if found := clips_of_split(index, protocol, fold, split_hash):
+        return found
     raise RunFolderError(
         f"{what} was trained on other clips: the hash of its split is {split_hash}, and these "
         "corpora give another"

@@ -86,18 +86,39 @@ def model_clips(model: Model, index: CorpusIndex, name: str = "test") -> ModelCl
 
 def _split_of(model: Model, index: CorpusIndex) -> tuple[CorpusIndex, Split]:
     """The split that the metadata names, and the clips it is of: with or without the odd ones."""
-    protocol_of = {Split(*pair, (), (), ()).name: pair for pair in ALL_SPLITS}
     name, split_hash = model.metadata.protocol, model.metadata.split_hash
-    if name not in protocol_of:
+    if (named := split_named(name)) is None:
         raise ModelFileError(
             f"{model.source} was measured on the split {name!r}, which this version does not know"
         )
-    for clips in (index, index.without_odd()):
-        split = make_split(clips.clips, *protocol_of[name])
-        if split.hash == split_hash:
-            return clips, split
+    if found := clips_of_split(index, *named, split_hash):
+        return found
+    theirs = make_split(index.clips, *named).hash
     raise CorporaError(
         f"{model.source} was measured on other clips than those in {index.folder}: the hash of its "
-        f"split {name} is {split_hash}, of theirs {split.hash} (`ser-train corpora` shows what is "
+        f"split {name} is {split_hash}, of theirs {theirs} (`ser-train corpora` shows what is "
         "missing)"
     )
+
+
+def split_named(name: str) -> tuple[str, str | None] | None:
+    """Protocol and fold of a split's name, as metadata has it; None if it is unknown."""
+    return {Split(*pair, (), (), ()).name: pair for pair in ALL_SPLITS}.get(name)
+
+
+def clips_of_split(
+    index: CorpusIndex, protocol: str, fold: str | None, split_hash: str
+) -> tuple[CorpusIndex, Split] | None:
+    """The split of a hash, and the clips it is of: with or without the odd ones; None for neither.
+
+    Args:
+        index: The clips of the corpora.
+        protocol: Key of `PROTOCOLS`.
+        fold: Of the protocol, if it has any.
+        split_hash: Of the split.
+    """
+    for clips in (index, index.without_odd()):
+        split = make_split(clips.clips, protocol, fold)
+        if split.hash == split_hash:
+            return clips, split
+    return None
