@@ -75,7 +75,11 @@ def corpora_of_all_speakers(tiny_corpora: Path, tmp_path_factory: pytest.TempPat
     [
         (["cnm", "--corpora", "x"], "no experiment or command 'cnm'; did you mean cnn or two-cnn"),
         (["zzzz"], "no experiment or command 'zzzz'; known: cnn"),
-        (["cnn", "--corpora", "x", "--fold", "1"], "--fold belongs to --protocol"),
+        (["cnn", "--corpora", "x", "--fold", "1"], "--fold 1: report has no folds"),
+        (
+            ["cnn", "--corpora", "x", "--protocol", "corpus-independent", "--fold", "1"],
+            "--fold 1: corpus-independent has one of RAVDESS, SAVEE, TESS, CREMA-D",
+        ),
     ],
 )
 def test_wrong_use_ends_with_2_and_one_line(

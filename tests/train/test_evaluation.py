@@ -89,6 +89,28 @@ def test_test_clips_have_no_say_in_any_choice(
         assert result.metrics[name] == evaluated().metrics[name]
 
 
+def test_accuracy_among_the_tested_classes_is_given_where_one_is_missing(
+    training: ModuleType,
+    small_data: Dataset,
+    small_experiment: Experiment,
+    index: CorpusIndex,
+    evaluated: Any,
+) -> None:
+    from ser_train.evaluation import evaluate
+
+    assert "accuracy_among_tested_classes" not in evaluated().metrics
+    classes = small_data.test.classes % 2
+    result = evaluate(
+        training.Recipe(small_experiment, 7, 100),
+        index,
+        dataclasses.replace(small_data, test=dataclasses.replace(small_data.test, classes=classes)),
+        training.build_model(small_experiment, 0),
+        TrainingState("search", {"search": HISTORY}, best_epoch=2),
+    )
+    right = (result.test[:, 1] > result.test[:, 0]) == classes
+    assert result.metrics["accuracy_among_tested_classes"] == pytest.approx(right.mean())
+
+
 def test_intervals_are_drawn_by_speaker_where_speakers_are_held_out(evaluated: Any) -> None:
     by_clip = evaluated("report").metrics["accuracy_interval"]
     by_speaker = evaluated("speaker-independent").metrics["accuracy_interval"]

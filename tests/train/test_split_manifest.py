@@ -10,6 +10,7 @@ import pytest
 
 from ser_runtime.errors import CorporaError
 from ser_runtime.errors import StorageError
+from ser_train.corpora import CORPORA
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
 from ser_train.split_manifest import ALL_SPLITS
@@ -23,9 +24,10 @@ COMMITTED = resources.files("ser_train") / "data"
 
 
 def test_all_splits_are_in_the_manifest() -> None:
-    folds = [("speaker-independent", fold) for fold in FOLDS + TESS_FOLDS]
     random = ("report", "report-labels", "report-90-5-5", "report-90-5-5-labels")
-    assert list(ALL_SPLITS) == [*((name, None) for name in random), *folds]
+    speakers = (("speaker-independent", fold) for fold in FOLDS + TESS_FOLDS)
+    corpora = (("corpus-independent", corpus) for corpus in CORPORA)
+    assert list(ALL_SPLITS) == [*((name, None) for name in random), *speakers, *corpora]
 
 
 @pytest.mark.parametrize("name", ["splits.csv", "splits.json"])

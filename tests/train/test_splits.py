@@ -11,6 +11,7 @@ import pytest
 
 from ser_runtime.errors import CorporaError
 from ser_runtime.labels import EMOTIONS
+from ser_train.corpora import CORPORA
 from ser_train.corpora import Clip
 from ser_train.split_manifest import ALL_SPLITS
 from ser_train.splits import FOLDS
@@ -174,6 +175,25 @@ def test_a_tess_fold_tests_one_of_its_speakers(
     assert speakers(named_clips, split.test) == {("TESS", speaker)}
 
 
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_a_corpus_fold_tests_a_corpus_that_no_other_set_holds(
+    splits: dict[str, Split], named_clips: Clips, corpus: str
+) -> None:
+    split = splits[f"corpus-independent-{corpus}"]
+    assert set(split.test) == {clip.id for clip in named_clips if clip.corpus == corpus}
+    train, validation = (speakers(named_clips, getattr(split, name)) for name in SETS[:2])
+    assert not train & validation
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_a_corpus_fold_validates_on_speakers_of_the_other_corpora(
+    splits: dict[str, Split], named_clips: Clips, corpus: str
+) -> None:
+    everyone = crema_d(CREMA_D_TEST["2"][::4]) | ravdess(RAVDESS_TEST["2"]) | {("SAVEE", "JE")}
+    wanted = {speaker for speaker in everyone if speaker[0] != corpus}
+    assert speakers(named_clips, splits[f"corpus-independent-{corpus}"].validation) == wanted
+
+
 @pytest.mark.parametrize(("protocol", "fold"), ALL_SPLITS)
 def test_a_split_does_not_depend_on_the_order_of_clips(
     named_clips: Clips, protocol: str, fold: str | None
@@ -206,7 +226,9 @@ def test_report_labels_call_all_of_savee_surprise(named_clips: Clips, protocol: 
     assert {label_of(clip, protocol) for clip in savee} == {"surprise"}
 
 
-@pytest.mark.parametrize("protocol", ["report", "report-90-5-5", "speaker-independent"])
+@pytest.mark.parametrize(
+    "protocol", ["report", "report-90-5-5", "speaker-independent", "corpus-independent"]
+)
 def test_other_protocols_have_the_right_labels(named_clips: Clips, protocol: str) -> None:
     assert all(label_of(clip, protocol) == clip.emotion for clip in named_clips)
 
@@ -216,9 +238,9 @@ def test_report_labels_leave_other_corpora_alone(named_clips: Clips) -> None:
     assert all(label_of(clip, "report-labels") == clip.emotion for clip in others)
 
 
-def test_only_speaker_independent_says_that_speakers_are_not_shared() -> None:
+def test_only_two_protocols_say_that_speakers_are_not_shared() -> None:
     shared = {name for name, protocol in PROTOCOLS.items() if protocol.shared_speakers}
-    assert set(PROTOCOLS) - shared == {"speaker-independent"}
+    assert set(PROTOCOLS) - shared == {"speaker-independent", "corpus-independent"}
 
 
 @pytest.mark.parametrize("count", [1, 8])
@@ -248,6 +270,8 @@ def test_missing_corpora_are_refused(named_clips: Clips, corpora: set[str], fold
     [
         ("speaker-independent", None),
         ("speaker-independent", "6"),
+        ("corpus-independent", None),
+        ("corpus-independent", "1"),
         ("report", "1"),
         ("report-labels", "tess-OAF"),
         ("random", None),

@@ -39,6 +39,7 @@ _EXAMPLES = """examples:
   ser-train describe parallel-mfcc-aug           its layers, and a drawing
   ser-train cnn --corpora ~/corpora              train the report's single CNN
   ser-train cnn --corpora ~/corpora --protocol speaker-independent --fold 1
+  ser-train cnn --corpora ~/corpora --protocol corpus-independent --fold SAVEE
   ser-train wav2vec2 --corpora ~/corpora --weights facebook/wav2vec2-base
   ser-train all --corpora ~/corpora              every experiment, one table
   ser-train vgg16-4 --corpora ~/corpora --weights imagenet --repeat 5

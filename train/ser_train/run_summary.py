@@ -45,6 +45,11 @@ def show_results(metrics: dict[str, Any], console: Console | None = None) -> Non
         if "report" in metrics and name in metrics["report"]:
             line += f"; report {metrics['report'][name]:.2f}"
         console.print(line, highlight=False)
+    if (among := metrics.get("accuracy_among_tested_classes")) is not None:
+        console.print(
+            f"accuracy choosing only among the classes of the test clips: {among:.3f}",
+            highlight=False,
+        )
     if report := metrics.get("report"):
         low, high = report["interval"]
         chance = "within" if report["within_chance"] else "beyond"

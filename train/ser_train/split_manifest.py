@@ -11,18 +11,13 @@ from pathlib import Path
 
 from ser_runtime.atomic_file import write_text
 from ser_train.corpora import Clip
-from ser_train.splits import FOLDS
+from ser_train.splits import PROTOCOLS
 from ser_train.splits import SETS
-from ser_train.splits import TESS_FOLDS
 from ser_train.splits import Split
 from ser_train.splits import make_split
 
 ALL_SPLITS: tuple[tuple[str, str | None], ...] = (
-    ("report", None),
-    ("report-labels", None),
-    ("report-90-5-5", None),
-    ("report-90-5-5-labels", None),
-    *(("speaker-independent", fold) for fold in FOLDS + TESS_FOLDS),
+    *((protocol.id, fold) for protocol in PROTOCOLS.values() for fold in protocol.folds or (None,)),
 )
 
 

@@ -1,7 +1,8 @@
 """The protocols: which clips train, validate and test. Pure functions of the clips' names.
 
 The report's (`report…`) share speakers between the sets and flatter every model;
-`speaker-independent` does not, and is the number to believe.
+`speaker-independent` does not, and is the number to believe. `corpus-independent` is harder still:
+other speakers, sentences, rooms and microphones.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from ser_runtime.errors import CorporaError
 from ser_runtime.labels import EMOTIONS
+from ser_train.corpora import CORPORA
 from ser_train.corpora import Clip
 
 SETS = ("train", "validation", "test")
@@ -36,6 +38,9 @@ _RAVDESS_TEST = (
 )
 _SAVEE_TEST = (("DC",), ("JE",), ("JK",), ("KL",), ())
 
+_BY_SPEAKER = "speaker-independent"
+_BY_CORPUS = "corpus-independent"
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -46,12 +51,14 @@ class Protocol:
         shared_speakers: Whether the same voices are in training and test.
         report_labels: Whether SAVEE is labelled as the report mislabelled it.
         note: One line for tables.
+        folds: What may be tested in turn; the first is the default. Empty for a single split.
     """
 
     id: str
     shared_speakers: bool
     report_labels: bool
     note: str
+    folds: tuple[str, ...] = ()
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -79,10 +86,18 @@ PROTOCOLS: dict[str, Protocol] = {
             "the same clips with the report's labelling fault",
         ),
         Protocol(
-            "speaker-independent",
+            _BY_SPEAKER,
             False,
             False,
             "no speaker of the test clips in training: the number to believe",
+            FOLDS + TESS_FOLDS,
+        ),
+        Protocol(
+            _BY_CORPUS,
+            False,
+            False,
+            "a whole corpus unseen in training: other speakers, sentences, rooms and microphones",
+            CORPORA,
         ),
     )
 }
@@ -94,7 +109,7 @@ class Split:
 
     Attributes:
         protocol: Key of `PROTOCOLS`.
-        fold: Fold of `speaker-independent`; None for the others.
+        fold: One of the folds of the protocol; None if it has none.
         train: Ids of the clips that weights and standardization come from.
         validation: Ids of the clips that every choice is made on.
         test: Ids of the clips that are scored once.
@@ -138,24 +153,26 @@ def make_split(clips: Sequence[Clip], protocol: str, fold: str | None = None) ->
     Args:
         clips: In any order.
         protocol: Key of `PROTOCOLS`.
-        fold: One of `FOLDS` or `TESS_FOLDS` for `speaker-independent`; None for the others.
+        fold: One of the folds of the protocol; None if it has none.
 
     Raises:
         CorporaError: If a set would be empty, such as when corpora are missing.
         ValueError: If `protocol` or `fold` is not known.
     """
-    clips = sorted(clips)
-    if protocol == "speaker-independent":
-        if fold in FOLDS:
-            split = _speaker_fold(clips, fold)
-        elif fold in TESS_FOLDS:
-            split = _tess_fold(clips, fold)
-        else:
-            raise ValueError(f"fold must be one of {', '.join(FOLDS + TESS_FOLDS)}, not {fold!r}")
-    elif protocol in PROTOCOLS and fold is None:
-        split = (_twentieths if "90-5-5" in protocol else _random)(clips, protocol)
-    else:
+    if protocol not in PROTOCOLS:
         raise ValueError(f"no protocol {protocol!r} with fold {fold!r}")
+    folds = PROTOCOLS[protocol].folds
+    if fold not in (folds or (None,)):
+        raise ValueError(f"fold of {protocol} must be {' or '.join(folds) or None}, not {fold!r}")
+    clips = sorted(clips)
+    if protocol == _BY_CORPUS:
+        split = _corpus_fold(clips, fold)
+    elif fold in FOLDS:
+        split = _speaker_fold(clips, fold)
+    elif fold in TESS_FOLDS:
+        split = _tess_fold(clips, fold)
+    else:
+        split = (_twentieths if "90-5-5" in protocol else _random)(clips, protocol)
     for name in SETS:
         if not getattr(split, name):
             raise CorporaError(f"the {name} set of {split.name} is empty: are corpora missing?")
@@ -232,15 +249,31 @@ def _tess_fold(clips: Sequence[Clip], fold: str) -> Split:
     return _by_speaker(clips, fold, validation, {("TESS", fold.removeprefix("tess-"))})
 
 
+def _corpus_fold(clips: Sequence[Clip], fold: str) -> Split:
+    """A corpus tests; of the others, the speakers that fold 2 tests validate, in CREMA-D every
+    fourth of them."""
+    validation = {
+        *(("CREMA-D", speaker) for speaker in _CREMA_D_TEST[1][::4]),
+        *(("RAVDESS", speaker) for speaker in _RAVDESS_TEST[1]),
+        *(("SAVEE", speaker) for speaker in _SAVEE_TEST[1]),
+    }
+    test = {(clip.corpus, clip.speaker) for clip in clips if clip.corpus == fold}
+    return _by_speaker(clips, fold, validation, test, _BY_CORPUS)
+
+
 def _by_speaker(
-    clips: Sequence[Clip], fold: str, validation: set[tuple[str, str]], test: set[tuple[str, str]]
+    clips: Sequence[Clip],
+    fold: str,
+    validation: set[tuple[str, str]],
+    test: set[tuple[str, str]],
+    protocol: str = _BY_SPEAKER,
 ) -> Split:
     sets: dict[str, list[str]] = {name: [] for name in SETS}
     for clip in clips:
         speaker = (clip.corpus, clip.speaker)
         name = "test" if speaker in test else "validation" if speaker in validation else "train"
         sets[name].append(clip.id)
-    return _split("speaker-independent", fold, **sets)
+    return _split(protocol, fold, **sets)
 
 
 def _split(

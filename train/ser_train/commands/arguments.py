@@ -10,9 +10,7 @@ from ser_runtime.errors import UsageError
 from ser_train.backend import BACKENDS
 from ser_train.backend import PRECISIONS
 from ser_train.features.cache import default_cache_folder
-from ser_train.splits import FOLDS
 from ser_train.splits import PROTOCOLS
-from ser_train.splits import TESS_FOLDS
 
 if TYPE_CHECKING:
     from ser_train.corpora import CorpusIndex
@@ -71,22 +69,24 @@ def add_split(parser: argparse.ArgumentParser, default: str | None = "report") -
         default=default,
         help=f"{notes} (default: {default or 'that of the experiment'})".replace("%", "%%"),
     )
-    parser.add_argument(
-        "--fold", choices=FOLDS + TESS_FOLDS, help="of speaker-independent (default 1)"
-    )
+    folds = {row.id: row.folds for row in PROTOCOLS.values() if row.folds}
+    choices = (f"{name}: {', '.join(folds[name])}" for name in folds)
+    parser.add_argument("--fold", help=f"{'; '.join(choices)} (default: the first)")
 
 
 def chosen_fold(arguments: argparse.Namespace) -> str | None:
     """The fold that the arguments mean.
 
     Raises:
-        UsageError: If a fold is given for a protocol that has none.
+        UsageError: If the protocol has no such fold.
     """
-    if arguments.protocol == "speaker-independent":
-        return arguments.fold or FOLDS[0]
-    if arguments.fold:
-        raise UsageError("--fold belongs to --protocol speaker-independent")
-    return None
+    protocol = PROTOCOLS.get(arguments.protocol)
+    folds = protocol.folds if protocol else ()
+    fold = arguments.fold or next(iter(folds), None)
+    if fold is not None and fold not in folds:
+        known = f"one of {', '.join(folds)}" if folds else "no folds"
+        raise UsageError(f"--fold {fold}: {arguments.protocol or 'this protocol'} has {known}")
+    return fold
 
 
 def read_index(folder: Path, cache: Path) -> CorpusIndex:
