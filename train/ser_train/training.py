@@ -90,7 +90,7 @@ def train(
     on_epoch: EpochReport | None = None,
     build: Callable[[int], keras.Model] | None = None,
     score_batch: int | None = None,
-    batches: Callable[[tuple[int, int]], keras.utils.PyDataset] | None = None,
+    batches: Callable[[tuple[int, int]], BatchesAhead] | None = None,
 ) -> tuple[keras.Model, TrainingState]:
     """Train a model, going on from a checkpoint if there is one.
 
@@ -156,7 +156,18 @@ def predict(
     return np.concatenate(blocks)
 
 
-class Batches(keras.utils.PyDataset):
+class BatchesAhead(keras.utils.PyDataset):
+    """Batches that are made in threads while the one before is learnt from; their order stays.
+
+    A `PyDataset` with one worker is read through tf.data, whose tuning thread sleeps for 10 ms,
+    20 ms, 40 ms and so on, and is waited for when the epoch ends: an epoch of 45 s took 83.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(workers=2)
+
+
+class Batches(BatchesAhead):
     """Training batches of one epoch, in an order drawn from the epoch's keys."""
 
     def __init__(self, samples: Samples, batch_size: int, keys: tuple[int, ...]) -> None:
@@ -186,7 +197,7 @@ class _BatchCallback(keras.callbacks.Callback):
 
 def _train_epoch(
     model: keras.Model,
-    batches: keras.utils.PyDataset,
+    batches: BatchesAhead,
     keys: tuple[int, int],
     state: TrainingState,
     progress: BatchProgress | None,

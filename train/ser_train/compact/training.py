@@ -14,6 +14,7 @@ from ser_train.compact.augmentation import mask
 from ser_train.compact.augmentation import mix
 from ser_train.dataset import Samples
 from ser_train.experiments import Experiment
+from ser_train.training import BatchesAhead
 from ser_train.training import compile_with
 
 _WARM_UP = 0.1
@@ -39,7 +40,7 @@ class AveragingAdamW(keras.optimizers.AdamW):
         super().finalize_variable_values(var_list)
 
 
-class AugmentedBatches(keras.utils.PyDataset):
+class AugmentedBatches(BatchesAhead):
     """Batches of one epoch: each clip once, in an order and under changes drawn from the keys."""
 
     def __init__(
