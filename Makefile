@@ -8,13 +8,16 @@ SOUND_PACKAGES = libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils al
 
 CORPORA ?= ../shared/corpora
 
+# Side by side; each file of tests stays in one process.
+TEST_PROCESSES ?= 2
+
 .PHONY: listen test test-packages test-javascript models lint clean
 
 listen: $(VENV)/runtime.installed
 	$(VENV)/bin/ser-listen examples/speech.flac
 
 test: lint
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 # Debian and Ubuntu, as root: a microphone without hardware, and Node. Tests that need it are skipped without.
 test-packages:
