@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras import layers
 from keras import ops
-from numpy.typing import NDArray
 
 from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import SerError
@@ -18,6 +17,7 @@ from ser_train.vgg16.architecture import Vgg16Options
 from ser_train.vgg16.architecture import make_network
 from ser_train.vgg16.pictures import PictureSpec
 from ser_train.vgg16.pictures import color_table
+from ser_train.vgg16.pictures import nearest_cells
 from ser_train.weights import load_weights
 
 
@@ -33,8 +33,8 @@ class PictureLayer(layers.Layer):
         self._colors = color_table(spec.color_map).astype(np.float32)
         bands, frames = spec.features.shape
         # Low frequencies at the bottom.
-        self._rows = _nearest(bands, spec.side)[::-1].copy()
-        self._columns = _nearest(frames, spec.side)
+        self._rows = nearest_cells(bands, spec.side)[::-1].astype(np.int32)
+        self._columns = nearest_cells(frames, spec.side).astype(np.int32)
 
     def call(self, log_mel: Any) -> Any:
         """From float32 [batch, bands, frames] in dB to [batch, side, side, 3] in 0..255."""
@@ -75,8 +75,3 @@ def _picture_spec(run: RunFolder) -> PictureSpec:
         return PictureSpec(**fields | {"features": FeatureSpec.from_dict(fields["features"])})
     except (KeyError, TypeError, SerError) as error:
         raise RunFolderError(f"{run.path}/pictures.json is of another version: {error}") from error
-
-
-def _nearest(count: int, pixels: int) -> NDArray[np.int32]:
-    """The row or column under the centre of each pixel, as `draw_picture` has it."""
-    return ((np.arange(pixels) + 0.5) * count / pixels).astype(np.int32)

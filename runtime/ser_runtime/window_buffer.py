@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +26,13 @@ class WindowBuffer:
         self._zeros = spec.win_length
         self._samples = np.zeros(self._capacity + self._zeros, np.float32)
         self._end = 0
-        self._streaming_features = StreamingFeatures(spec)
+        self._spec = spec
         self.total = 0
+
+    @cached_property
+    def _streaming_features(self) -> StreamingFeatures:
+        # Made when it is asked for: a model that takes the waveform never does.
+        return StreamingFeatures(self._spec)
 
     def append(self, samples: NDArray[np.float32]) -> None:
         """Take samples in: float32 [samples], any number up to one window."""

@@ -64,8 +64,8 @@ def draw_picture(log_mel: NDArray[np.float32], spec: PictureSpec) -> NDArray[np.
     low, high = np.float32(spec.low_db), np.float32(spec.high_db)
     scaled = (log_mel - low) / (high - low) * np.float32(_COLORS)
     colors = np.clip(scaled, 0, _COLORS - 1).astype(np.intp)
-    rows = _nearest(log_mel.shape[0], spec.side)[::-1]
-    columns = _nearest(log_mel.shape[1], spec.side)
+    rows = nearest_cells(log_mel.shape[0], spec.side)[::-1]
+    columns = nearest_cells(log_mel.shape[1], spec.side)
     return color_table(spec.color_map)[colors[rows[:, None], columns]]
 
 
@@ -78,6 +78,6 @@ def color_table(color_map: str) -> NDArray[np.uint8]:
 
 
 @cache
-def _nearest(count: int, pixels: int) -> NDArray[np.intp]:
-    """The row or column under the centre of each pixel."""
+def nearest_cells(count: int, pixels: int) -> NDArray[np.intp]:
+    """The row or column under the centre of each pixel: intp [pixels], of `count` of them."""
     return ((np.arange(pixels) + 0.5) * count / pixels).astype(np.intp)
