@@ -28,6 +28,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from ser_runtime.feature_spec import LOG_MEL
 from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import MFCC
 from ser_runtime.feature_spec import FeatureSpec
@@ -35,7 +36,7 @@ from ser_runtime.features import compute_features
 from ser_runtime.window_buffer import WindowBuffer
 
 SPEECH = Path(__file__).parent.parent / "examples" / "speech.flac"
-SPECS = {"MFCC, 128 x 94": MFCC, "mel in dB, 128 x 188": MEL}
+SPECS = {"MFCC, 128 x 94": MFCC, "mel in dB, 128 x 188": MEL, "ln mel, 64 x 188": LOG_MEL}
 TURNS, WARM_UP, STEPS = 10, 5, 25
 COUNTED = 10, 60
 
@@ -107,7 +108,9 @@ def by_librosa(spec: FeatureSpec, window: NDArray[np.float32]) -> Step:
     def step(samples: NDArray[np.float32]) -> None:
         newest[: -len(samples)] = newest[len(samples) :]
         newest[-len(samples) :] = samples
-        if spec.n_mfcc is None:
+        if spec.log == "ln":
+            np.log(librosa.feature.melspectrogram(y=newest, **options) + spec.floor)
+        elif spec.n_mfcc is None:
             librosa.power_to_db(librosa.feature.melspectrogram(y=newest, **options))
         else:
             librosa.feature.mfcc(y=newest, n_mfcc=spec.n_mfcc, **options)

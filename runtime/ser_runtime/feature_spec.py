@@ -169,3 +169,8 @@ MFCC = FeatureSpec(n_mfcc=128)
 
 MEL = FeatureSpec(hop=256)
 """128 mel bands in dB x 188 frames: the report's section 4.5.2."""
+
+LOG_MEL = FeatureSpec(
+    n_fft=1024, win_length=1024, hop=256, n_mels=64, log="ln", floor=1e-7, top_db=None
+)
+"""64 mel bands in natural logarithm x 188 frames: what `compact` hears."""

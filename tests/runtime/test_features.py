@@ -13,6 +13,7 @@ from feature_oracles import TOLERANCE
 from feature_oracles import librosa_features
 from numpy.typing import NDArray
 
+from ser_runtime.feature_spec import LOG_MEL
 from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import MFCC
 from ser_runtime.feature_spec import FeatureSpec
@@ -31,7 +32,7 @@ LN = FeatureSpec(
     floor=1e-10,
     top_db=None,
 )
-KINDS = {"mfcc": MFCC, "mel": MEL, "ln": LN}
+KINDS = {"mfcc": MFCC, "mel": MEL, "log mel": LOG_MEL, "ln": LN}
 ODD_SPECS = {
     "fewer coefficients than bands": FeatureSpec(n_mfcc=13, n_mels=40, n_fft=512, win_length=512),
     "htk scale": FeatureSpec(mel_scale="htk", n_mels=80, n_mfcc=40),

@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ser_runtime.feature_spec import LOG_MEL
 from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import MFCC
 from ser_runtime.feature_spec import FeatureSpec
@@ -23,6 +24,7 @@ from ser_runtime.window_buffer import WindowBuffer
 SPECS = {
     "mfcc": MFCC,
     "mel": MEL,
+    "log mel": LOG_MEL,
     "ln": FeatureSpec(
         n_fft=1024, win_length=512, window="hamming", hop=256, n_mels=64, log="ln", top_db=None
     ),

@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import Any
 
 from ser_runtime.errors import UsageError
+from ser_runtime.feature_spec import LOG_MEL
 from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import MFCC
 from ser_runtime.feature_spec import FeatureSpec
@@ -107,10 +108,6 @@ _VGG16_LAYERS = (
 
 _WAVEFORM = FeatureSpec()
 """Of a network without features: only the window and its sample rate count."""
-
-_LOG_MEL = FeatureSpec(
-    n_fft=1024, win_length=1024, hop=256, n_mels=64, log="ln", floor=1e-7, top_db=None
-)
 
 EXPERIMENTS: dict[str, Experiment] = {
     row.id: row
@@ -240,7 +237,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             title="compact: residual CNN with attentive pooling, augmented",
             section="",
             architecture="compact",
-            spec=_LOG_MEL,
+            spec=LOG_MEL,
             noisy_copies=0,
             learning_rate=2e-3,
             batch_size=64,
