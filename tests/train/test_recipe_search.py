@@ -1,4 +1,4 @@
-"""The search over what the report leaves open: candidates, their trainings, and the table."""
+"""The searches for a recipe: candidates, their trainings, and the tables."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def candidates(tensorflow: None) -> dict[str, Any]:
-    from ser_train.recipe_search import CANDIDATES
+    """Of what the report leaves open."""
+    from ser_train.recipe_search import SEARCHES
 
-    return CANDIDATES
+    return SEARCHES["report"].candidates
 
 
 def differing(candidate: Any) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def test_a_candidate_is_trained_without_any_test_clip(
     trained: tuple[Path, dict[str, Any]],
 ) -> None:
     assert {name: len(values) for name, values in trained[1].items()} == dict.fromkeys(
-        ("loss", "accuracy", "val_loss", "val_accuracy", "seconds"), 1
+        ("loss", "accuracy", "val_loss", "val_accuracy", "seconds", "kept_val_accuracy"), 1
     )
 
 
@@ -191,19 +192,25 @@ def made_up(*accuracies: float) -> dict[str, list[float]]:
 @pytest.fixture
 def table(candidates: dict[str, Any], split: Split) -> list[str]:
     """Rows of the table over three made-up candidates."""
+    from ser_train.recipe_search import SEARCHES
     from ser_train.recipe_search import search_table
 
     histories = {
         "parallel-raw": made_up(0.9),
         "cnn-raw": made_up(0.25, 0.5, 0.5),
-        "cnn-element": made_up(0.75, 0.625),
+        "cnn-element": made_up(0.75, 0.625) | {"kept_val_accuracy": [0.625]},
     }
-    return search_table(histories, split).splitlines()
+    return search_table(SEARCHES["report"], histories, split).splitlines()
 
 
 def test_a_row_says_the_best_epoch_and_what_training_had_there(table: list[str]) -> None:
     (row,) = [line for line in table if line.startswith("| cnn-raw")]
-    assert row == "| cnn-raw | raw MFCC | 3 | 0.500 | 2 | 1.500 | 0.250 |"
+    assert row == "| cnn-raw | raw MFCC | 3 | – | 0.500 | 2 | 1.500 | 0.250 |"
+
+
+def test_a_row_says_what_the_kept_weights_reach(table: list[str]) -> None:
+    (row,) = [line for line in table if line.startswith("| cnn-element")]
+    assert row.split(" | ")[3] == "0.625"
 
 
 def test_candidates_stand_by_experiment_the_best_first(table: list[str]) -> None:
@@ -231,3 +238,35 @@ def test_an_unknown_candidate_ends_with_2_and_names_the_known(ser_train: Command
     done = ser_train("recipe-search", "--corpora", "x", "--only", "cnn-raw", "cnn-cooked")
     assert done.returncode == 2
     assert "no candidate cnn-cooked; known: cnn-coefficient" in done.stderr
+
+
+def test_candidates_of_compact_differ_from_it_in_one_thing(tensorflow: None) -> None:
+    from ser_train.recipe_search import SEARCHES
+
+    for candidate in SEARCHES["compact"].candidates.values():
+        changes = len(candidate.changes) + (candidate.augmentation is not None)
+        assert changes == (candidate.id != "compact-recipe")
+
+
+def test_a_candidate_is_trained_with_its_own_augmentation(
+    tensorflow: None,
+    run: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ser_train.compact import family
+    from ser_train.compact.augmentation import Augmentation
+    from ser_train.recipe_search import Candidate
+
+    used = []
+    augmenter = family.WindowAugmenter
+    monkeypatch.setattr(
+        family, "WindowAugmenter", lambda *given: used.append(given[1]) or augmenter(*given)
+    )
+    row = EXPERIMENTS["compact"]
+    spec = dataclasses.replace(row.spec, n_mels=32, hop=512)
+    small = dataclasses.replace(row, id="small", spec=spec, options={"widths": [4, 4, 8, 8]})
+    monkeypatch.setitem(EXPERIMENTS, "small", small)
+    run(Candidate("plain", "", "small", 1, {}, Augmentation(mixed=0.0)), tmp_path)
+    assert used == [Augmentation(mixed=0.0)]
+    assert json.loads((tmp_path / "plain/recipe.json").read_text())["augmentation"]["mixed"] == 0

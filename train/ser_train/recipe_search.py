@@ -1,7 +1,7 @@
-"""The search for what the report's figures rest on: a few short trainings, compared on validation.
+"""Searches for a recipe: a few short trainings that differ in one thing, compared on validation.
 
-The report leaves open how its features were scaled, cut and pooled. Each candidate changes what
-one experiment leaves open and trains for a few epochs; the test clips are not scored.
+`report`: what the report's figures rest on, since it leaves open how its features were scaled, cut
+and pooled. `compact`: what our own network gains by. The test clips are not scored.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ import keras
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import RunFolderError
 from ser_runtime.feature_spec import MFCC
+from ser_train.compact.augmentation import Augmentation
 from ser_train.corpora import CorpusIndex
-from ser_train.dataset import load_dataset
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
+from ser_train.families import family
 from ser_train.progress import TrainingProgress
 from ser_train.recipe_file import claim_folder
 from ser_train.recipe_file import read_object
 from ser_train.splits import Split
 from ser_train.training import SEARCH
 from ser_train.training import Recipe
-from ser_train.training import train
 
 SEED = 0
+KEPT = "kept_val_accuracy"
+"""In a history: validation accuracy of the weights that a training keeps, in a list of one."""
+
 _WORDING = (
     "title",
     "section",
@@ -54,6 +57,7 @@ class Candidate:
         experiment: Whose recipe is changed.
         epochs: It is trained for.
         changes: Fields of `Experiment` that differ.
+        augmentation: Of `compact`; None for the experiment's own.
     """
 
     id: str
@@ -61,6 +65,7 @@ class Candidate:
     experiment: str
     epochs: int
     changes: dict[str, Any] = field(default_factory=dict)
+    augmentation: Augmentation | None = None
 
     def recipe(self) -> Recipe:
         """What to train: no noisy copies, no retraining, no early end."""
@@ -86,26 +91,95 @@ def _of_parallel(name: str, what: str, **changes: Any) -> Candidate:
     return Candidate(name, what, "parallel-mfcc", 6, changes)
 
 
-CANDIDATES: dict[str, Candidate] = {
-    candidate.id: candidate
-    for candidate in (
-        _of_cnn("cnn-coefficient", "standardized per coefficient (as the experiments are)"),
-        _of_cnn("cnn-element", "standardized per coefficient and frame", standardization="element"),
-        _of_cnn("cnn-raw", "raw MFCC", standardization="none"),
-        _of_cnn("cnn-all", "one mean and deviation for everything", standardization="all"),
-        _of_cnn("cnn-channels", "BatchNorm over channels", options={"norm": "channels"}),
-        _of_cnn("cnn-hamming", "n_fft 1024, 512-sample Hamming window", spec=_SHORT_WINDOW),
-        _of_cnn("cnn-offset", "3 s from 0.5 s on", crop="offset"),
-        _of_cnn("cnn-centre", "centred 3 s, zeros on both sides", crop="centre"),
-        _of_parallel("parallel-coefficient", "standardized per coefficient (as the experiments)"),
-        _of_parallel("parallel-raw", "raw MFCC", standardization="none"),
-        _of_parallel(
-            "parallel-element", "standardized per coefficient and frame", standardization="element"
+def _of_compact(
+    name: str, what: str, augmentation: Augmentation | None = None, **changes: Any
+) -> Candidate:
+    return Candidate(name, what, "compact", 25, changes, augmentation)
+
+
+@dataclass(frozen=True)
+class Search:
+    """Candidates that are compared with each other.
+
+    Attributes:
+        protocol: Whose training and validation clips are used.
+        note: On all of them, for the table.
+        candidates: By id, in the order of training.
+    """
+
+    protocol: str
+    note: str
+    candidates: dict[str, Candidate]
+
+
+def _by_id(*candidates: Candidate) -> dict[str, Candidate]:
+    return {candidate.id: candidate for candidate in candidates}
+
+
+SEARCHES: dict[str, Search] = {
+    "report": Search(
+        "report-labels",
+        "no noisy copies",
+        _by_id(
+            _of_cnn("cnn-coefficient", "standardized per coefficient (as the experiments are)"),
+            _of_cnn(
+                "cnn-element", "standardized per coefficient and frame", standardization="element"
+            ),
+            _of_cnn("cnn-raw", "raw MFCC", standardization="none"),
+            _of_cnn("cnn-all", "one mean and deviation for everything", standardization="all"),
+            _of_cnn("cnn-channels", "BatchNorm over channels", options={"norm": "channels"}),
+            _of_cnn("cnn-hamming", "n_fft 1024, 512-sample Hamming window", spec=_SHORT_WINDOW),
+            _of_cnn("cnn-offset", "3 s from 0.5 s on", crop="offset"),
+            _of_cnn("cnn-centre", "centred 3 s, zeros on both sides", crop="centre"),
+            _of_parallel(
+                "parallel-coefficient", "standardized per coefficient (as the experiments)"
+            ),
+            _of_parallel("parallel-raw", "raw MFCC", standardization="none"),
+            _of_parallel(
+                "parallel-element",
+                "standardized per coefficient and frame",
+                standardization="element",
+            ),
+            _of_parallel(
+                "parallel-max", "the encoder's maximum over time", options={"pooling": "max"}
+            ),
         ),
-        _of_parallel("parallel-max", "the encoder's maximum over time", options={"pooling": "max"}),
-    )
+    ),
+    "compact": Search(
+        "report",
+        "a one-cycle schedule of their own length",
+        _by_id(
+            _of_compact("compact-recipe", "the experiment, in fewer epochs"),
+            _of_compact(
+                "compact-narrow",
+                "16-32-64-96 channels, as the first lab net",
+                options={"widths": [16, 32, 64, 96]},
+            ),
+            _of_compact(
+                "compact-wide", "24-48-96-128 channels", options={"widths": [24, 48, 96, 128]}
+            ),
+            _of_compact("compact-no-mixup", "no mixup", Augmentation(mixed=0.0)),
+            _of_compact("compact-no-masks", "no SpecAugment", Augmentation(masks=0)),
+            _of_compact(
+                "compact-hard-labels", "no label smoothing", Augmentation(label_smoothing=0.0)
+            ),
+            _of_compact(
+                "compact-mild",
+                "no rooms, tilts and band limits; gain within 5 dB, noise from 10 dB on",
+                Augmentation(
+                    gain_db=(-5.0, 5.0),
+                    tilt_db=(0.0, 0.0),
+                    band_limited=0.0,
+                    reverberant=0.0,
+                    snr_db=(10.0, 40.0),
+                    noise_tilt_db=(0.0, 0.0),
+                ),
+            ),
+            _of_compact("compact-slow", "half the learning rate", learning_rate=1e-3),
+        ),
+    ),
 }
-"""A dozen at most; the order is that of training."""
+"""A dozen candidates at most; the order is that of training."""
 
 
 def run_candidate(
@@ -127,26 +201,33 @@ def run_candidate(
         progress: Where it is shown.
 
     Returns:
-        Losses and accuracies of each epoch.
+        Losses and accuracies of each epoch, and `KEPT`.
 
     Raises:
         RunFolderError: If the folder holds a candidate of this name with another recipe.
     """
     place = folder / candidate.id
     recipe = candidate.recipe()
-    claim_folder(
-        place,
-        {
-            "recipe": _plain(recipe.experiment),
-            "split": split.hash,
-            "corpora": index.content_hash,
-        },
-    )
+    claim = {
+        "recipe": _plain(recipe.experiment),
+        "split": split.hash,
+        "corpora": index.content_hash,
+    }
+    options: dict[str, Any] = {}
+    if candidate.augmentation is not None:
+        options["augmentation"] = candidate.augmentation
+        claim["augmentation"] = json.loads(json.dumps(dataclasses.asdict(candidate.augmentation)))
+    claim_folder(place, claim)
     if (history := stored_history(candidate, folder)) is not None:
         return history
-    data = load_dataset(index, split, recipe.experiment, cache, progress.features)
-    _, state = train(recipe, data, place / "checkpoint.npz", progress.batch, progress.epoch)
-    history = state.history[SEARCH]
+    kind = family(recipe.experiment.family)
+    data = kind.load_data(index, split, recipe.experiment, cache, progress.features)
+    model, state = kind.train(
+        recipe, data, place / "checkpoint.npz", progress.batch, progress.epoch, **options
+    )
+    probabilities = kind.predict(model, data.validation, recipe.experiment.scored_at_once)
+    kept = float((probabilities.argmax(axis=1) == data.validation.classes).mean())
+    history = state.history[SEARCH] | {KEPT: [kept]}
     write_text(place / "history.json", json.dumps({"history": history}, indent=1) + "\n")
     (place / "checkpoint.npz").unlink()
     keras.backend.clear_session()
@@ -176,32 +257,42 @@ def _plain(experiment: Experiment) -> dict[str, Any]:
     return json.loads(json.dumps(row))
 
 
-def search_table(histories: dict[str, dict[str, list[float]]], split: Split) -> str:
-    """The log of the search as Markdown, losers included."""
+def search_table(search: Search, histories: dict[str, dict[str, list[float]]], split: Split) -> str:
+    """The log of a search as Markdown, losers included.
+
+    Args:
+        search: What was looked for.
+        histories: Of `run_candidate`, by candidate; some may be missing.
+        split: What they were trained on.
+    """
     lines = [
-        f"Validation clips of `{split.name}` ({len(split.validation)}), seed {SEED}, no noisy "
-        f"copies, {len(split.train)} training clips; the test clips were not scored. "
-        "`ser-train recipe-search` wrote this.",
+        f"Validation clips of `{split.name}` ({len(split.validation)}), seed {SEED}, "
+        f"{len(split.train)} training clips, {search.note}; the test clips were not scored. "
+        '`ser-train recipe-search` wrote this. "Kept": the weights that the training ends with.',
         "",
-        "| candidate | what | epochs | best accuracy | at epoch | lowest loss | training |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| candidate | what | epochs | kept | best accuracy | at epoch | lowest loss | training |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name, history in _ranked(histories):
+    for name, history in _ranked(search, histories):
         accuracies = history["val_accuracy"]
         best = max(accuracies)
         epoch = accuracies.index(best)
+        kept = f"{history[KEPT][0]:.3f}" if KEPT in history else "–"
         lines.append(
-            f"| {name} | {CANDIDATES[name].what} | {len(accuracies)} | {best:.3f} | {epoch + 1} "
-            f"| {min(history['val_loss']):.3f} | {history['accuracy'][epoch]:.3f} |"
+            f"| {name} | {search.candidates[name].what} | {len(accuracies)} | {kept} | {best:.3f} "
+            f"| {epoch + 1} | {min(history['val_loss']):.3f} | {history['accuracy'][epoch]:.3f} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def _ranked(
-    histories: dict[str, dict[str, list[float]]],
+    search: Search, histories: dict[str, dict[str, list[float]]]
 ) -> Sequence[tuple[str, dict[str, list[float]]]]:
     """By experiment, the best first."""
-    return sorted(
-        histories.items(),
-        key=lambda item: (CANDIDATES[item[0]].experiment, -max(item[1]["val_accuracy"])),
-    )
+
+    def place(item: tuple[str, dict[str, list[float]]]) -> tuple[str, float]:
+        name, history = item
+        best = history.get(KEPT, [max(history["val_accuracy"])])
+        return search.candidates[name].experiment, -best[0]
+
+    return sorted(histories.items(), key=place)

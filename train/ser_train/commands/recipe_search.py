@@ -1,4 +1,4 @@
-"""`ser-train recipe-search`: what the report leaves open, compared on validation clips."""
+"""`ser-train recipe-search`: what a recipe leaves open, compared on validation clips."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "recipe-search",
-        help="compare what the report leaves open, on validation clips",
-        description="Short trainings that differ in one thing each (scaling, window, crop, "
-        "pooling), compared on the validation clips of the report's own labels. The test clips "
-        "are not scored.",
+        help="compare what a recipe leaves open, on validation clips",
+        description="Short trainings that differ in one thing each, compared on validation clips. "
+        "The test clips are not scored. `report`: scaling, window, crop and pooling, which the "
+        "report leaves open, under its own labels. `compact`: width and augmentation of our own "
+        "network.",
     )
     add_corpora(parser)
+    parser.add_argument(
+        "--search", choices=("report", "compact"), default="report", help="default: %(default)s"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these candidates")
-    parser.add_argument("--out", type=Path, default=Path("runs/recipe-search"), metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/SEARCH-search")
     add_backend(parser)
 
 
@@ -35,28 +39,31 @@ def run(arguments: argparse.Namespace) -> int:
     use_backend(arguments.backend, arguments.threads, arguments.precision)
     from ser_runtime.atomic_file import write_text
     from ser_train.progress import TrainingProgress
-    from ser_train.recipe_search import CANDIDATES
+    from ser_train.recipe_search import SEARCHES
     from ser_train.recipe_search import run_candidate
     from ser_train.recipe_search import search_table
     from ser_train.recipe_search import stored_history
     from ser_train.splits import make_split
 
-    names = arguments.only or list(CANDIDATES)
-    if unknown := sorted(set(names) - set(CANDIDATES)):
-        raise UsageError(f"no candidate {', '.join(unknown)}; known: {', '.join(CANDIDATES)}")
+    search = SEARCHES[arguments.search]
+    candidates = search.candidates
+    names = arguments.only or list(candidates)
+    if unknown := sorted(set(names) - set(candidates)):
+        raise UsageError(f"no candidate {', '.join(unknown)}; known: {', '.join(candidates)}")
     index = read_index(arguments.corpora, arguments.cache)
-    split = make_split(index.clips, "report-labels")
+    split = make_split(index.clips, search.protocol)
+    folder = arguments.out or Path("runs") / f"{arguments.search}-search"
     # Losers included, also those of an earlier call.
-    before = {name: stored_history(CANDIDATES[name], arguments.out) for name in CANDIDATES}
+    before = {name: stored_history(candidates[name], folder) for name in candidates}
     histories = {name: history for name, history in before.items() if history is not None}
-    table = arguments.out / "experiments.md"
+    table = folder / "experiments.md"
     with TrainingProgress() as progress:
         for name in names:
-            candidate = CANDIDATES[name]
+            candidate = candidates[name]
             progress.note(f"{name}: {candidate.what}")
             histories[name] = run_candidate(
-                candidate, index, split, arguments.cache, arguments.out, progress
+                candidate, index, split, arguments.cache, folder, progress
             )
-            write_text(table, search_table(histories, split))
+            write_text(table, search_table(search, histories, split))
     print(table.read_text(encoding="utf-8"), end="")
     return 0
