@@ -66,6 +66,11 @@ def test_surprise_stands_beside_the_reports(tmp_path: Path) -> None:
     assert cells[1:] == ["F1 0.96", "open", "F1 0.88 (0.80–0.95)"]
 
 
+def test_an_experiment_that_is_not_the_reports_has_no_row(tmp_path: Path) -> None:
+    runs = [made_up(tmp_path, "cnn", 10), made_up(tmp_path, "compact", 10)]
+    assert "compact" not in claims_table(runs)
+
+
 def test_runs_of_other_test_clips_are_not_compared(tmp_path: Path) -> None:
     others = tuple(clip.replace("DC", "JE") for clip in CLIPS)
     runs = [made_up(tmp_path, "two-cnn", 15, ids=others), made_up(tmp_path, "cnn", 10)]

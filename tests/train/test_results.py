@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ser_runtime.errors import RunFolderError
+from ser_train.families import FAMILIES
 from ser_train.results import KEPT
 from ser_train.results import publish
 from ser_train.results import results_table
@@ -19,6 +20,10 @@ from ser_train.run_folder import RunFolder
 @pytest.fixture(scope="module")
 def metrics(tiny_run: Path) -> dict[str, Any]:
     return RunFolder(tiny_run).read_json("metrics")
+
+
+def test_it_is_known_what_is_kept_of_each_family() -> None:
+    assert set(KEPT) == set(FAMILIES)
 
 
 def test_a_run_is_kept_without_features(tiny_run: Path, tmp_path: Path) -> None:

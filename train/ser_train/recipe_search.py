@@ -94,7 +94,7 @@ def _of_parallel(name: str, what: str, **changes: Any) -> Candidate:
 def _of_compact(
     name: str, what: str, augmentation: Augmentation | None = None, **changes: Any
 ) -> Candidate:
-    return Candidate(name, what, "compact", 25, changes, augmentation)
+    return Candidate(name, what, "compact", 25, {"crop": "centre", **changes}, augmentation)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ SEARCHES: dict[str, Search] = {
         "report",
         "a one-cycle schedule of their own length",
         _by_id(
-            _of_compact("compact-recipe", "the experiment, in fewer epochs"),
+            _of_compact("compact-centre", "centred 3 s, zeros on both sides"),
+            _of_compact("compact-start", "the first 3 s", crop="start"),
             _of_compact(
                 "compact-narrow",
                 "16-32-64-96 channels, as the first lab net",

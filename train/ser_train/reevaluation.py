@@ -106,7 +106,7 @@ def stored_experiment(row: dict[str, Any], run: RunFolder) -> Experiment:
     known = {field.name for field in dataclasses.fields(Experiment)}
     unknown = set(row) - known
     values = {"family": FAMILIES, "standardization": SCALES}
-    if row.get("family", "features") == "features":
+    if row.get("family", "features") in ("features", "compact"):
         values["architecture"] = ARCHITECTURES
     for name, known_values in values.items():
         if name in row and row[name] not in known_values:

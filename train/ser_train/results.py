@@ -25,8 +25,11 @@ _KEPT_OF_ALL = (
     "metrics.json",
 )
 
+_KEPT_OF_FEATURES = (*_KEPT_OF_ALL, "standardization.json", "weights.npz")
+
 KEPT = {
-    "features": (*_KEPT_OF_ALL, "standardization.json", "weights.npz"),
+    "features": _KEPT_OF_FEATURES,
+    "compact": _KEPT_OF_FEATURES,
     # Weights of 110 MB and 380 MB are too large for a repository.
     "vgg16": (*_KEPT_OF_ALL, "pictures.json"),
     "wav2vec2": _KEPT_OF_ALL,
