@@ -57,7 +57,7 @@ async def main() -> None:
     parser.add_argument("files", nargs="+")
     parser.add_argument("--speed", type=float, default=1.0)
     arguments = parser.parse_args()
-    model = Model.open("cnn")
+    model = Model.open()
     sources = [Source(f"{n} {path}", path, model) for n, path in enumerate(arguments.files, 1)]
     owners = {source.stream: source for source in sources}
     ending = asyncio.gather(*(source.listen(arguments.speed) for source in sources))

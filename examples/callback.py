@@ -44,7 +44,7 @@ def show(segment: Segment) -> None:
 
 
 if __name__ == "__main__":
-    recognizer = Recognizer(Model.open("cnn"), show)
+    recognizer = Recognizer(Model.open(), show)
     with AudioFile(sys.argv[1]) as audio:
         for block in audio.blocks():
             recognizer.on_audio(block, audio.sample_rate)

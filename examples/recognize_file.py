@@ -10,7 +10,7 @@ from ser_runtime import Model
 from ser_runtime import SegmentMaker
 from ser_runtime import Stream
 
-stream, segments = Stream(Model.open("cnn")), SegmentMaker()
+stream, segments = Stream(Model.open()), SegmentMaker()
 with AudioFile(sys.argv[1]) as audio:
     predictions = [p for block in audio.blocks() for p in stream.push(block, audio.sample_rate)]
 predictions += stream.flush()

@@ -7,7 +7,7 @@ from ser_runtime import Microphone
 from ser_runtime import Model
 from ser_runtime import Stream
 
-stream = Stream(Model.open("cnn"))
+stream = Stream(Model.open())
 with Microphone() as microphone:
     for samples, sample_rate, dropped_ms in microphone.blocks():
         for prediction in stream.push(samples, sample_rate, dropped_ms):

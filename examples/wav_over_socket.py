@@ -56,7 +56,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), Connection)
-        self.model = Model.open("cnn")
+        self.model = Model.open()
 
 
 def serve(port: int) -> None:

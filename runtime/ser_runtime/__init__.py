@@ -2,7 +2,7 @@
 
 from ser_runtime import Model, Stream
 
-stream = Stream(Model.open("cnn"))
+stream = Stream(Model.open())
 for prediction in stream.push(samples, sample_rate):
     if prediction.voice:
         print(prediction.label, prediction.confidence)

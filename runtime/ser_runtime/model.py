@@ -21,7 +21,7 @@ from ser_runtime.features import fit_window
 from ser_runtime.model_metadata import ModelMetadata
 from ser_runtime.temperature import apply_temperature
 
-DEFAULT_MODEL = "cnn"
+DEFAULT_MODEL = "compact"
 _LARGEST_FILE = 1 << 30
 _LITERT_IDENTIFIER = b"TFL3"
 

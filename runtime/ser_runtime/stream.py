@@ -70,10 +70,10 @@ class Stream:
             smoothing: Time constant in seconds of the smoothing of labels and confidences, 0 for
                 none. It starts anew after silence.
             min_confidence: Smoothed confidence below which a label is `uncertain`, 0 for never.
-                By default 0.4, or the model's own threshold where that is lower: on validation
-                clips `cnn` then shows two thirds of its labels, of which two thirds are right, and
-                keeps back those of which one third is. The model's own threshold is where 90 %
-                are right (`Prediction.certain`): that leaves few to show, and none of some models.
+                By default the model's own threshold, from which on 90 % of the validation clips
+                were right: `compact` shows two thirds of its labels then, `cnn` four in ten. 0.4
+                for a model that is never so precise. At 0.4 `compact` shows nine labels of ten,
+                of which eight are right.
 
         Raises:
             UsageError: If `step` is not a multiple of the hop (the nearest are named) or exceeds
@@ -86,7 +86,8 @@ class Stream:
         if not 0 <= smoothing < math.inf:
             raise UsageError(f"smoothing must be 0 or more seconds, not {smoothing}")
         if min_confidence is None:
-            min_confidence = min(DEFAULT_MIN_CONFIDENCE, model.metadata.confidence_threshold)
+            threshold = model.metadata.confidence_threshold
+            min_confidence = threshold if threshold <= 1 else DEFAULT_MIN_CONFIDENCE
         elif not 0 <= min_confidence <= 1:
             raise UsageError(f"min_confidence must lie within 0 to 1, not {min_confidence}")
         self.model = model

@@ -55,7 +55,7 @@ def memory() -> tuple[int, int]:
 def test_half_an_hour_takes_no_more_memory_and_does_not_drift(
     speech: Path, vad: str, rate: int
 ) -> None:
-    stream = Stream(Model.open("cnn"), STEP / MODEL_RATE, vad=vad)
+    stream = Stream(Model.open(), STEP / MODEL_RATE, vad=vad)
     minute, windows, voiced = minute_of(speech, rate), 0, 0
     tracemalloc.start()
     try:

@@ -12,7 +12,7 @@ MOST_MIB = 90
 PROGRAM = """
 import sys
 from ser_runtime import AudioFile, Model, Stream
-stream = Stream(Model.open("cnn"))
+stream = Stream(Model.open())
 with AudioFile(sys.argv[1]) as audio:
     predictions = [p for block in audio.blocks() for p in stream.push(block, audio.sample_rate)]
 assert predictions[-1].complete and predictions[-1].probabilities

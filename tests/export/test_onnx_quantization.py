@@ -90,14 +90,16 @@ def test_convolutions_are_never_quantized_dynamically(small_graph: onnx.ModelPro
     assert quantized["Conv"] == kinds(small_graph)["Conv"] == 3
 
 
-def test_static_quantization_leaves_no_convolution_in_float(
+def test_static_quantization_leaves_the_convolution_of_one_channel_alone_in_float(
     small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
 ) -> None:
     quantized = quantize_static(small_graph, ("Conv",), small_inputs)
     maker = {output: node for node in quantized.graph.node for output in node.output}
     convolutions = [node for node in quantized.graph.node if node.op_type == "Conv"]
     assert len(convolutions) == 3
-    for node in convolutions:
+    first, *others = convolutions
+    assert first.input[1] in {tensor.name for tensor in quantized.graph.initializer}
+    for node in others:
         assert [maker[name].op_type for name in node.input[:2]] == ["DequantizeLinear"] * 2
 
 
@@ -111,7 +113,7 @@ def test_static_scales_are_those_of_channels(
         for node in quantized.graph.node
         if node.op_type == "DequantizeLinear" and len(shapes.get(node.input[0], ())) == 4
     }
-    assert scales == {(16,), (32,), (64,)}
+    assert scales == {(32,), (64,)}
 
 
 def test_static_ranges_come_from_the_calibration_inputs(

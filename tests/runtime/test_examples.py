@@ -53,7 +53,7 @@ def run(command: list[str]) -> list[str]:
 @pytest.fixture(scope="module")
 def predictions(speech: Path) -> list[Prediction]:
     """What a stream of the packaged model says about the examples' speech."""
-    stream = Stream(Model.open("cnn"))
+    stream = Stream(Model.open())
     with AudioFile(speech) as audio:
         told = [p for block in audio.blocks() for p in stream.push(block, audio.sample_rate)]
     return told + stream.flush()

@@ -108,8 +108,8 @@ def test_a_label_below_the_least_confidence_is_uncertain(model: Model) -> None:
         assert q.confidence == p.confidence
 
 
-@pytest.mark.parametrize(("threshold", "least"), [(0.6, 0.4), (0.3, 0.3), (2.0, 0.4)])
-def test_the_least_confidence_is_never_above_the_models_threshold(
+@pytest.mark.parametrize(("threshold", "least"), [(0.6, 0.6), (0.3, 0.3), (1.0, 1.0), (2.0, 0.4)])
+def test_the_least_confidence_is_the_models_threshold_if_it_can_be_reached(
     model: Model, threshold: float, least: float
 ) -> None:
     metadata = dataclasses.replace(model.metadata, confidence_threshold=threshold)

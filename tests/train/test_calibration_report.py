@@ -114,10 +114,10 @@ def test_each_run_has_its_own_threshold() -> None:
     assert row["coverage"] == 0.75
 
 
-def test_the_runtimes_default_is_never_above_the_models_own() -> None:
+def test_a_threshold_for_every_model_stands_beside_the_runs_own() -> None:
     figures = measure_calibration(pool([0.35, 0.9], [True, True], thresholds=(0.3,)))
-    assert figures["thresholds"]["the runtime's default"]["thresholds"] == [0.3]
-    assert figures["thresholds"]["the runtime's default"]["coverage"] == 1.0
+    row = figures["thresholds"]["the same for every model"]
+    assert (row["thresholds"], row["coverage"]) == ([0.4], 0.5)
 
 
 def test_a_threshold_that_nothing_reaches_answers_nothing() -> None:

@@ -127,7 +127,7 @@ def test_progress_counts_the_clips(model: Model, clips: ModelClips, babble: Babb
 
 
 class TestFigures:
-    """Of four clips and made-up probabilities; the model's threshold is 0.6, the default's 0.4."""
+    """Of four clips and made-up probabilities; the model's threshold is 0.6."""
 
     @pytest.fixture
     def rows(self, model: Model, make_clip: Callable[..., Clip]) -> list[dict[str, Any]]:
@@ -152,10 +152,9 @@ class TestFigures:
         assert low == -1.0
         assert high <= 0.0
 
-    def test_shown_and_certain_are_shares_of_all_clips(self, rows: list[dict[str, Any]]) -> None:
-        assert (rows[0]["shown"], rows[0]["accuracy_shown"]) == (0.75, 1.0)
-        assert (rows[0]["certain"], rows[0]["accuracy_certain"]) == (0.25, 1.0)
-        assert (rows[1]["certain"], rows[1]["accuracy_certain"]) == (0.5, 0.0)
+    def test_shown_is_a_share_of_all_clips(self, rows: list[dict[str, Any]]) -> None:
+        assert (rows[0]["shown"], rows[0]["accuracy_shown"]) == (0.25, 1.0)
+        assert (rows[1]["shown"], rows[1]["accuracy_shown"]) == (0.5, 0.0)
 
     def test_each_corpus_has_its_accuracy(self, rows: list[dict[str, Any]]) -> None:
         assert rows[0]["per_corpus"] == {"SAVEE": 0.5, "TESS": 1.0}
@@ -182,7 +181,7 @@ def sounds(model: Model, babble: Babble) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", ["silence", "pink", "brown", "white", "hum"])
 def test_steady_noise_alone_is_not_judged(sounds: dict[str, Any], name: str) -> None:
     assert sounds[name]["windows"] == 117  # from 0.952 s to 60 s, one each 0.512 s, and the rest
-    assert sounds[name]["voice"] == sounds[name]["shown"] == sounds[name]["certain"] == 0
+    assert sounds[name]["voice"] == sounds[name]["shown"] == 0
 
 
 def test_what_changes_as_voices_do_is_judged(sounds: dict[str, Any]) -> None:
@@ -191,7 +190,7 @@ def test_what_changes_as_voices_do_is_judged(sounds: dict[str, Any]) -> None:
 
 def test_no_more_is_shown_than_judged(sounds: dict[str, Any]) -> None:
     for row in sounds.values():
-        assert row["certain"] <= row["voice"] >= row["shown"]
+        assert row["shown"] <= row["voice"]
 
 
 def test_a_sound_without_judged_windows_has_no_share_of_them(sounds: dict[str, Any]) -> None:

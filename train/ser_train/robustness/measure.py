@@ -57,7 +57,6 @@ def measure_robustness(
         "seed": seed,
         "window_seconds": model.spec.window_seconds,
         "min_confidence": Stream(model).min_confidence,
-        "confidence_threshold": model.metadata.confidence_threshold,
         "test_accuracy_in_file": model.metadata.test_accuracy,
         "conditions": score_conditions(model, chosen, probabilities),
         "sounds": speaking(model, babble, seed),

@@ -58,14 +58,13 @@ def robustness_tables(figures: dict[str, Any]) -> str:
         f"itself says {figures['test_accuracy_in_file']:.3f} of all its test clips. 95 % "
         f"intervals over {figures['clusters']}; `minus clean` is paired. *Shown* are the labels "
         "that the runtime by default does not call uncertain (confidence from "
-        f"{figures['min_confidence']:.2f} on), *certain* those above the model's own threshold "
-        f"({figures['confidence_threshold']:.2f}), beside each how many of them are right.\n\n"
+        f"{figures['min_confidence']:.2f} on), beside them how many are right.\n\n"
         f"{_conditions_table(figures['conditions'])}\n"
         f"{_NOTE}\n\n"
         "## How often it speaks where nobody does\n\n"
         f"{SECONDS} s of each sound through the runtime with its voice activity detection, at "
         f"{LEVEL_DBFS:g} dBFS: share of the windows that are judged at all, that show an emotion, "
-        "and that are certain of it; and the certain among the judged.\n\n"
+        "and of the judged ones that do.\n\n"
         f"{_sounds_table(figures['sounds'])}"
     )
 
@@ -76,8 +75,6 @@ def _conditions_table(conditions: Sequence[dict[str, Any]]) -> str:
         "accuracy (95 %)",
         "minus clean (95 %)",
         "shown",
-        "right of these",
-        "certain",
         "right of these",
     )
     return markdown_table(header, (_condition_row(row) for row in conditions))
@@ -92,18 +89,17 @@ def _condition_row(row: dict[str, Any]) -> list[str]:
         with_interval(row["accuracy"], row["accuracy_interval"]),
         difference,
         *(_percent(row[name]) for name in ("shown", "accuracy_shown")),
-        *(_percent(row[name]) for name in ("certain", "accuracy_certain")),
     ]
 
 
 def _sounds_table(sounds: Sequence[dict[str, Any]]) -> str:
-    header = ("sound", "windows", "judged", "shown", "certain", "certain of the judged")
+    header = ("sound", "windows", "judged", "shown", "shown of the judged")
     rows = (
         [
             row["name"],
             str(row["windows"]),
-            *(_percent(row[name]) for name in ("voice", "shown", "certain")),
-            _percent(row["certain"] / row["voice"] if row["voice"] else None),
+            *(_percent(row[name]) for name in ("voice", "shown")),
+            _percent(row["shown"] / row["voice"] if row["voice"] else None),
         ]
         for row in sounds
     )

@@ -64,14 +64,11 @@ def score_conditions(
         For each condition `name`, `noise` and `snr_db`; `accuracy`, `minus_clean` (paired) and
         their `*_interval`; `unweighted_accuracy` (mean recall); `ece`; `shown` (the share of
         clips whose label the runtime shows by default and does not call `uncertain`) and
-        `accuracy_shown`; `certain` and `accuracy_certain` (at the model's own threshold, which 90 %
-        of the validation clips above it were right at); `per_corpus` accuracy. The accuracy of no
-        clip is None.
+        `accuracy_shown`; `per_corpus` accuracy. The accuracy of no clip is None.
     """
     right = probabilities.argmax(axis=2) == clips.classes
     confidence = probabilities.max(axis=2)
     shown = confidence >= np.float64(Stream(model).min_confidence)
-    certain = confidence >= np.float64(model.metadata.confidence_threshold)
     draws = resampled_sums(right.T, clips.clusters)
     counts = resampled_sums(np.ones((len(clips), 1)), clips.clusters)
     shares = None if draws is None or counts is None else draws / counts
@@ -93,8 +90,6 @@ def score_conditions(
                 "ece": expected_calibration_error(clips.classes, probabilities[row]),
                 "shown": float(shown[row].mean()),
                 "accuracy_shown": _share(right[row], shown[row]),
-                "certain": float(certain[row].mean()),
-                "accuracy_certain": _share(right[row], certain[row]),
                 "per_corpus": {
                     str(corpus): _share(right[row], corpora == corpus)
                     for corpus in np.unique(corpora)

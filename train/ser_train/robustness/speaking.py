@@ -35,9 +35,8 @@ def speaking(model: Model, babble: Babble, seed: int) -> list[dict[str, Any]]:
         seed: Of the sounds.
 
     Returns:
-        For each sound `name`, `windows`, and of them the shares with `voice` (judged at all),
-        `shown` (with the name of an emotion, not `uncertain`) and `certain` (above the model's own
-        threshold; so of those that are judged `certain / voice`).
+        For each sound `name`, `windows`, and of them the shares with `voice` (judged at all) and
+        `shown` (with the name of an emotion, not `uncertain`).
     """
     rows = []
     for name, audio in _sounds(model.spec.sample_rate, babble, seed):
@@ -49,7 +48,6 @@ def speaking(model: Model, babble: Babble, seed: int) -> list[dict[str, Any]]:
                 "windows": len(made),
                 "voice": sum(each.voice for each in made) / len(made),
                 "shown": sum(each.voice and each.label != UNCERTAIN for each in made) / len(made),
-                "certain": sum(each.certain for each in made) / len(made),
             }
         )
     return rows
