@@ -38,6 +38,8 @@ lint: $(VENV)/all.installed
 
 # The models in the runtime's package, from committed weights.
 models: $(VENV)/all.installed
+	$(VENV)/bin/ser-export --model train/results/compact-report-seed0 --corpora $(CORPORA) \
+	  --int8 --runtime onnx --plain-name --out runtime/ser_runtime/models
 	$(VENV)/bin/ser-export --model train/results/cnn-report-seed0 --corpora $(CORPORA) \
 	  --int8 --runtime onnx --plain-name --out runtime/ser_runtime/models
 	$(VENV)/bin/ser-export --model train/results/parallel-mfcc-aug-report-seed0 --corpora $(CORPORA) \

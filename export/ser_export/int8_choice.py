@@ -11,7 +11,7 @@ LARGEST_LOSS = 0.01
 """Of macro-F1 on the validation clips, against fp32."""
 
 TIE = 1.1
-"""Times that differ by less than this factor count as equal."""
+"""Times that differ by less than this factor count as equal; so do sizes."""
 
 SLOWER = 1.05
 """From this ratio to the time of fp32 on, a variant is called slower; two measurements of one
@@ -57,8 +57,8 @@ def objection(tried: Tried, baseline: Tried) -> str:
 def choose_int8(variants: Sequence[Tried], baseline: Tried) -> Tried:
     """The fastest variant that is smaller than fp32 and loses at most a point of macro-F1.
 
-    Of those within 10 % of the fastest, which is no difference to rely on, the smallest; of equal
-    sizes the one with the higher macro-F1.
+    Of those within 10 % of the fastest, which is no difference to rely on, the smallest; of those
+    within 10 % of its size the one with the highest macro-F1.
 
     Args:
         variants: As measured.
@@ -72,8 +72,10 @@ def choose_int8(variants: Sequence[Tried], baseline: Tried) -> Tried:
         reasons = "; ".join(f"{tried.format} {objection(tried, baseline)}" for tried in variants)
         raise VerificationError(f"nothing published: no int8 variant will do: {reasons}")
     fastest = min(tried.relative for tried in fit)
-    near = [tried for tried in fit if tried.relative <= TIE * fastest]
-    return min(near, key=lambda tried: (tried.bytes, -tried.macro_f1, tried.format))
+    fast = [tried for tried in fit if tried.relative <= TIE * fastest]
+    smallest = min(tried.bytes for tried in fast)
+    small = [tried for tried in fast if tried.bytes <= TIE * smallest]
+    return min(small, key=lambda tried: (-tried.macro_f1, tried.bytes, tried.format))
 
 
 def verdict(tried: Tried, chosen: Tried, baseline: Tried) -> str:

@@ -28,7 +28,14 @@ def test_of_times_within_ten_percent_the_smaller_file_is_chosen() -> None:
 
 
 def test_of_equal_times_and_sizes_the_better_is_chosen() -> None:
-    variants = [tried("a", 0.50, macro_f1=0.695), tried("b", 0.52, macro_f1=0.705)]
+    variants = [tried("a", 0.50, 500, 0.695), tried("b", 0.52, 549, 0.705)]
+    assert choose_int8(variants, FP32).format == "b"
+    variants = [tried("a", 0.50, 500, 0.695), tried("b", 0.52, 551, 0.705)]
+    assert choose_int8(variants, FP32).format == "a"
+
+
+def test_of_equally_good_ones_the_smaller_is_chosen() -> None:
+    variants = [tried("a", 0.50, 501), tried("b", 0.52, 500)]
     assert choose_int8(variants, FP32).format == "b"
 
 
