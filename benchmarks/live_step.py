@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from live_step_floor import print_floor
 from live_step_ways import ONE_THREAD
-from live_step_ways import SHIPPED_RUN
+from live_step_ways import SHIPPED_RUNS
 from live_step_ways import SPEECH
 from live_step_ways import STEP
 from live_step_ways import WAYS
@@ -182,7 +182,7 @@ def main() -> None:
     if arguments.ways[0] != "stream":
         parser.error("the first way is that to which the others are compared: stream")
     options: list[object] = ["--audio", arguments.audio, "--model", arguments.model]
-    if run := arguments.run or (SHIPPED_RUN if arguments.model == "cnn" else None):
+    if run := arguments.run or SHIPPED_RUNS.get(arguments.model):
         options += ["--run", run]
     results, parts = measure(arguments, options)
     counted = set(COUNTED_WAYS) & set(arguments.ways) if arguments.instructions else ()

@@ -29,7 +29,12 @@ from ser_runtime.temperature import apply_temperature
 
 ROOT = Path(__file__).parent.parent
 SPEECH = ROOT / "examples" / "speech.flac"
-SHIPPED_RUN = ROOT / "train" / "results" / "cnn-report-seed0"
+RESULTS = ROOT / "train" / "results"
+SHIPPED_RUNS = {
+    "compact": RESULTS / "compact-report-seed0",
+    "cnn": RESULTS / "cnn-report-seed0",
+    "parallel": RESULTS / "parallel-mfcc-aug-report-seed0",
+}
 STEP = 8192
 LOOPED_STEPS, WARM_UP = 120, 3
 QUIET_RMS = 0.01
@@ -131,7 +136,9 @@ def by_librosa(model: Model, window: Samples, infer: Callable[[Samples], Samples
 
     def step(samples: Samples) -> Samples:
         audio = newest.after(samples)
-        if spec.n_mfcc is None:
+        if spec.log == "ln":
+            features = np.log(librosa.feature.melspectrogram(y=audio, **options) + spec.floor)
+        elif spec.n_mfcc is None:
             features = librosa.power_to_db(librosa.feature.melspectrogram(y=audio, **options))
         else:
             features = librosa.feature.mfcc(y=audio, n_mfcc=spec.n_mfcc, **options)

@@ -16,7 +16,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="measure how honest the confidence of complete runs is",
         description="Pools the test predictions of runs of one experiment and protocol, such as "
         "the five folds: calibration error before and after the temperature, reliability diagram, "
-        "risk against coverage, and what the confidence threshold, chosen for 90 %% precision on "
+        "risk against coverage, and what the confidence threshold, chosen for 90 % precision on "
         "validation clips, gives on the test clips. Writes table.md, calibration.json, "
         "reliability.png and risk_coverage.png.",
     )

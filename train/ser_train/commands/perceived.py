@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "perceived",
         help="compare predictions with what CREMA-D's listeners heard",
         description="Agreement of the predictions of CREMA-D's test clips with the votes of the "
-        "listeners who heard the voice alone (they name the intended emotion 40 %% of the time), "
+        "listeners who heard the voice alone (they name the intended emotion 40 % of the time), "
         "beside the listeners' agreement with each other and with the intended emotion.",
     )
     parser.add_argument(
