@@ -87,7 +87,9 @@ def start(program: str, model: Path, run: Path, window: Path) -> dict[str, float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="cnn", help="of the package, or an ONNX file")
-    parser.add_argument("--run", type=Path, default=SHIPPED_RUNS["cnn"], help="its run folder, for Keras")
+    parser.add_argument(
+        "--run", type=Path, default=SHIPPED_RUNS["cnn"], help="its run folder, for Keras"
+    )
     parser.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
     spec = Model.open(arguments.model).spec
