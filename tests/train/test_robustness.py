@@ -19,6 +19,7 @@ import pytest
 from onnx import helper
 
 from ser_runtime.model import Model
+from ser_runtime.stream import Stream
 from ser_runtime.model_metadata import ModelMetadata
 from ser_train.cli import main
 from ser_train.corpora import Clip
@@ -310,13 +311,16 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_committed_table_is_of_the_packaged_model() -> None:
-    figures = json.loads((COMMITTED / "robustness.json").read_text(encoding="utf-8"))
-    metadata = Model.open("cnn").metadata
+@pytest.mark.parametrize("name", ["compact", "cnn"])
+def test_the_committed_table_is_of_the_packaged_model(name: str) -> None:
+    folder = COMMITTED.parent / name
+    figures = json.loads((folder / "robustness.json").read_text(encoding="utf-8"))
+    model = Model.open(name)
     clean = figures["conditions"][0]
-    assert clean["accuracy"] == pytest.approx(metadata.test_accuracy, abs=1e-9)
+    assert clean["accuracy"] == pytest.approx(model.metadata.test_accuracy, abs=1e-9)
     assert figures["clips"] == 1217
-    for name in ("split_hash", "protocol", "model_version", "confidence_threshold"):
-        assert figures[name] == getattr(metadata, name), name
-    assert (COMMITTED / "table.md").read_text(encoding="utf-8") == robustness_tables(figures)
+    assert figures["min_confidence"] == Stream(model).min_confidence
+    for fact in ("split_hash", "protocol", "model_version"):
+        assert figures[fact] == getattr(model.metadata, fact), fact
+    assert (folder / "table.md").read_text(encoding="utf-8") == robustness_tables(figures)
     assert [row["name"] for row in figures["conditions"]] == [row.name for row in CONDITIONS]
