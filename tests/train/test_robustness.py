@@ -19,8 +19,8 @@ import pytest
 from onnx import helper
 
 from ser_runtime.model import Model
-from ser_runtime.stream import Stream
 from ser_runtime.model_metadata import ModelMetadata
+from ser_runtime.stream import Stream
 from ser_train.cli import main
 from ser_train.corpora import Clip
 from ser_train.corpora import CorpusIndex
