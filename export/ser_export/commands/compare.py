@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ser_runtime.extras import require_extra
+from ser_train.backend import use_backend
 from ser_train.commands.arguments import add_cache
 
 DESCRIPTION = (
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     require_extra("train", ("sklearn", "scipy"))
+    use_backend("tensorflow", 1)
     from rich.console import Console
 
     from ser_export import comparison
