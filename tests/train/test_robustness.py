@@ -197,9 +197,7 @@ def test_no_more_is_shown_than_judged(sounds: dict[str, Any]) -> None:
 def test_a_sound_without_judged_windows_has_no_share_of_them(sounds: dict[str, Any]) -> None:
     figures = json.loads((COMMITTED / "robustness.json").read_text(encoding="utf-8"))
     figures["sounds"] = [sounds["silence"]]
-    assert robustness_tables(figures).splitlines()[-1] == (
-        "| silence | 117 | 0 % | 0 % | – |"
-    )
+    assert robustness_tables(figures).splitlines()[-1] == ("| silence | 117 | 0 % | 0 % | – |")
 
 
 Run = Callable[..., tuple[int, str, str]]

@@ -18,13 +18,14 @@ from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
 from ser_train.run_folder import RunFolder
 from ser_train.splits import make_split
+from ser_train.tunings import TUNINGS
 
 Command = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
 def registry(small_experiment: Experiment) -> Iterator[None]:
-    """Four small experiments and no others: one lacks a package, one's loss is not a number."""
+    """Four small experiments, a tuning, and no others: one lacks a package, one's loss is NaN."""
     row = dataclasses.replace(small_experiment, retrain=False, max_epochs=1)
     changes = {
         "first": {},
@@ -32,13 +33,17 @@ def registry(small_experiment: Experiment) -> Iterator[None]:
         "needy": {"needs": ("no_such_package",)},
         "second": {"architecture": "two_cnn"},
     }
-    before = dict(EXPERIMENTS)
+    before, tunings_before = dict(EXPERIMENTS), dict(TUNINGS)
     EXPERIMENTS.clear()
+    TUNINGS.clear()
     for name, changed in changes.items():
         EXPERIMENTS[name] = dataclasses.replace(row, id=name, title=f"the {name} one", **changed)
+    tuning = tunings_before["cnn-tuning"]
+    TUNINGS["tuned"] = dataclasses.replace(tuning, id="tuned", experiment="first")
     yield
-    EXPERIMENTS.clear()
-    EXPERIMENTS.update(before)
+    for registry, rows in ((EXPERIMENTS, before), (TUNINGS, tunings_before)):
+        registry.clear()
+        registry.update(rows)
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +76,25 @@ def started(done: CompletedProcess[str]) -> list[str]:
 
 def table_rows(done: CompletedProcess[str]) -> list[str]:
     """The run of each row of the table."""
-    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    table, *_ = done.stdout.split("\n\n")
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
     return [row.split()[1] for row in rows[2:]]
 
 
 def test_experiments_are_trained_in_the_order_of_the_registry(
     done: tuple[CompletedProcess[str], Path],
 ) -> None:
-    assert started(done[0]) == ["first", "failing", "second"]
+    assert started(done[0]) == ["first", "failing", "second", "tuned"]
 
 
 def test_one_table_at_the_end_has_every_run(done: tuple[CompletedProcess[str], Path]) -> None:
     assert table_rows(done[0]) == ["first-report-seed0", "second-report-seed0"]
+
+
+def test_the_tables_of_tunings_follow(done: tuple[CompletedProcess[str], Path]) -> None:
+    result, runs = done
+    table = (runs / "tuned-report-seed0" / "table.md").read_text(encoding="utf-8")
+    assert result.stdout.endswith(table)
 
 
 def test_a_failed_experiment_does_not_stop_the_next(

@@ -176,6 +176,9 @@ SEARCHES: dict[str, Search] = {
                     noise_tilt_db=(0.0, 0.0),
                 ),
             ),
+            _of_compact(
+                "compact-gain", "gain from -30 to +12 dB", Augmentation(gain_db=(-30.0, 12.0))
+            ),
             _of_compact("compact-slow", "half the learning rate", learning_rate=1e-3),
         ),
     ),

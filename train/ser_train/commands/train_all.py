@@ -1,4 +1,4 @@
-"""`ser-train all`: every experiment, one table."""
+"""`ser-train all`: every experiment and tuning, one table."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ from ser_train.commands.train import add_training
 from ser_train.commands.train import find_pretrained
 from ser_train.commands.train import read_clips
 from ser_train.commands.train import train_experiment
+from ser_train.commands.tune import TUNER
+from ser_train.commands.tune import tune_experiment
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
 from ser_train.experiments import find_experiment
+from ser_train.tunings import TUNINGS
+from ser_train.tunings import Tuning
 
 if TYPE_CHECKING:
     from ser_train.pretrained_weights import PretrainedWeights
@@ -34,8 +38,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "all",
         help="train every experiment, and show one table",
         description="Trains every experiment that the installed packages allow, one after the "
-        "other, and says which it left out and why. What is complete is only read; what was "
-        "stopped goes on.",
+        "other, then runs the tunings, and says which it left out and why. What is complete is "
+        "only read; what was stopped goes on.",
     )
     add_training(parser)
     parser.add_argument("--only", nargs="+", metavar="EXPERIMENT", help="these, in this order")
@@ -49,7 +53,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     require_extra("train", PACKAGES)
-    wanted = [find_experiment(name) for name in arguments.only or EXPERIMENTS]
+    names = arguments.only or [*EXPERIMENTS, *TUNINGS]
+    wanted = [find_experiment(name, TUNINGS) for name in names if name not in TUNINGS]
+    tunings = [TUNINGS[name] for name in names if name in TUNINGS]
     fold = chosen_fold(arguments)
     use_backend(arguments.backend, arguments.threads, arguments.precision)
     import keras
@@ -58,39 +64,51 @@ def run(arguments: argparse.Namespace) -> int:
     from ser_train.results import show_results_table
     from ser_train.splits import make_split
 
-    left_out = _left_out(wanted, arguments)
-    weights = _find_weights(wanted, left_out, arguments)
+    left_out = _left_out(wanted, tunings, arguments)
+    used = [*wanted, *(EXPERIMENTS[tuning.experiment] for tuning in tunings)]
+    weights = _find_weights(used, left_out, arguments)
     index = read_clips(arguments)
-    done, failed = [], {}
+    done, tables, failed = [], [], {}
     with TrainingProgress() as progress:
-        for number, experiment in enumerate(wanted, 1):
-            if experiment.id in left_out:
+        for number, row in enumerate((*wanted, *tunings), 1):
+            if row.id in left_out:
                 continue
-            progress.note(f"[{number}/{len(wanted)}] {experiment.id}: {experiment.title}")
+            progress.note(f"[{number}/{len(wanted) + len(tunings)}] {row.id}: {row.title}")
+            experiment = EXPERIMENTS[row.experiment] if isinstance(row, Tuning) else row
             split = make_split(index.clips, arguments.protocol or experiment.protocol, fold)
+            task = arguments, index, split, progress, weights.get(experiment.family)
             try:
-                found = weights.get(experiment.family)
-                done.append(train_experiment(experiment, arguments, index, split, progress, found))
+                if isinstance(row, Tuning):
+                    tables.append(tune_experiment(row, *task))
+                else:
+                    done.append(train_experiment(row, *task))
             except StorageError:
                 raise  # the next one would fail too
             except SerError as error:
-                failed[experiment.id] = error
-                progress.note(f"error: {experiment.id}: {error}")
+                failed[row.id] = error
+                progress.note(f"error: {row.id}: {error}")
             keras.backend.clear_session()
-    show_results_table(done)
+    if done:
+        show_results_table(done)
+    for table in tables:
+        print(f"\n{table}", end="")
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}", file=sys.stderr)
     return _exit_code(failed)
 
 
-def _left_out(wanted: Sequence[Experiment], arguments: argparse.Namespace) -> dict[str, str]:
-    """Experiments that cannot be trained here, and why."""
+def _left_out(
+    wanted: Sequence[Experiment], tunings: Sequence[Tuning], arguments: argparse.Namespace
+) -> dict[str, str]:
+    """Experiments and tunings that cannot be run here, and why."""
+    rows = [(row.id, row, row.needs) for row in wanted]
+    rows += [(row.id, EXPERIMENTS[row.experiment], TUNER) for row in tunings]
     left_out = {}
-    for experiment in wanted:
-        if missing := [name for name in experiment.needs if not _installed(name)]:
-            left_out[experiment.id] = f"needs {', '.join(missing)}, which is not installed"
+    for name, experiment, needs in rows:
+        if missing := [package for package in needs if not _installed(package)]:
+            left_out[name] = f"needs {', '.join(missing)}, which is not installed"
         elif experiment.pretrained and _weights_of(experiment, arguments) is None:
-            left_out[experiment.id] = f"needs --{experiment.family}-weights"
+            left_out[name] = f"needs --{experiment.family}-weights"
     return left_out
 
 

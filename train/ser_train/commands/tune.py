@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import cast
@@ -19,9 +18,17 @@ from ser_train.commands.train import PACKAGES
 from ser_train.commands.train import find_pretrained
 from ser_train.experiments import EXPERIMENTS
 from ser_train.tunings import TUNINGS
+from ser_train.tunings import Tuning
 
 if TYPE_CHECKING:
+    from ser_train.corpora import CorpusIndex
     from ser_train.families import TunableFamily
+    from ser_train.pretrained_weights import PretrainedWeights
+    from ser_train.progress import TrainingProgress
+    from ser_train.splits import Split
+
+TUNER = ("keras_tuner",)
+"""What a search needs beside what any training does, by import name."""
 
 
 def add_parsers(commands: argparse._SubParsersAction) -> None:
@@ -46,39 +53,65 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     tuning = TUNINGS[arguments.command]
-    require_extra("train", (*PACKAGES, "keras_tuner"))
+    require_extra("train", (*PACKAGES, *TUNER))
     fold = chosen_fold(arguments)
     use_backend(arguments.backend, arguments.threads, arguments.precision)
+    from ser_train.progress import TrainingProgress
+    from ser_train.splits import make_split
+
+    experiment = EXPERIMENTS[tuning.experiment]
+    weights = find_pretrained(experiment, getattr(arguments, "weights", None))
+    index = read_index(arguments.corpora, arguments.cache)
+    split = make_split(index.clips, arguments.protocol, fold)
+    with TrainingProgress() as progress:
+        table = tune_experiment(tuning, arguments, index, split, progress, weights)
+    print(table, end="")
+    return 0
+
+
+def tune_experiment(
+    tuning: Tuning,
+    arguments: argparse.Namespace,
+    index: CorpusIndex,
+    split: Split,
+    progress: TrainingProgress,
+    weights: PretrainedWeights | None,
+) -> str:
+    """Run a search, or what is left of it; its table is written beside it.
+
+    Args:
+        tuning: The row of the registry.
+        arguments: `out`, `cache` and `seed` count.
+        index: The clips.
+        split: Its training and validation clips.
+        progress: Where it is shown.
+        weights: That its experiment starts from.
+
+    Returns:
+        The table, as Markdown.
+    """
     from ser_runtime.atomic_file import write_text
     from ser_train.families import family
-    from ser_train.progress import TrainingProgress
     from ser_train.report_tables import report_tuning
     from ser_train.report_tables import report_units
     from ser_train.run import run_folder_name
-    from ser_train.splits import make_split
     from ser_train.training import Recipe
     from ser_train.tuning import tune
     from ser_train.tuning import tuning_table
     from ser_train.tuning import units_table
 
     experiment = EXPERIMENTS[tuning.experiment]
-    weights = find_pretrained(experiment, getattr(arguments, "weights", None))
     recipe = Recipe(experiment, arguments.seed, tuning.max_epochs, weights)
     kind = cast("TunableFamily", family(experiment.family))
-
-    index = read_index(arguments.corpora, arguments.cache)
-    split = make_split(index.clips, arguments.protocol, fold)
     folder = arguments.out / run_folder_name(tuning.id, split.name, arguments.seed)
-    with TrainingProgress() as progress:
-        data = kind.load_data(index, split, experiment, arguments.cache, progress.features)
-        data, build = kind.tunable(recipe, data, progress.batch)
-        told = weights and weights.to_dict()
-        history = tune(tuning, data, arguments.seed, folder, progress.epoch, build, told)
+    data = kind.load_data(index, split, experiment, arguments.cache, progress.features)
+    data, build = kind.tunable(recipe, data, progress.batch)
+    told = weights and weights.to_dict()
+    history = tune(tuning, data, arguments.seed, folder, progress.epoch, build, told)
     if tuning.units:
         table = units_table(tuning, history, report_units())
     else:
         table = tuning_table(tuning, history, report_tuning())
     write_text(folder / "table.md", table)
-    print(table, end="")
-    print(f"tensorboard --logdir {folder / 'tensorboard'}", file=sys.stderr)
-    return 0
+    progress.note(f"tensorboard --logdir {folder / 'tensorboard'}")
+    return table
