@@ -67,7 +67,7 @@ def test_what_was_tried_and_what_was_published_are_shown(
     two_files: tuple[CompletedProcess[str], Path],
 ) -> None:
     done, folder = two_files
-    for title in ("ONNX int8 weights", "ONNX int8 static + dynamic", "chosen", "slower"):
+    for title in ("ONNX int8 weights", "ONNX int8 static + dynamic", "chosen"):
         assert title in done.stdout
     published = [line for line in done.stdout.splitlines() if line.startswith("published: ")]
     assert published == [
