@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ser_runtime.temperature import apply_temperature
 from ser_train.checkpoint import TrainingState
@@ -39,11 +40,19 @@ def evaluated(
 
     model = training.build_model(small_experiment, 0)
 
-    def run(protocol: str = "report", max_epochs: int = 100, retrain: bool = True) -> Any:
+    def run(
+        protocol: str = "report",
+        max_epochs: int = 100,
+        retrain: bool = True,
+        test_classes: NDArray[np.int64] | None = None,
+    ) -> Any:
         experiment = dataclasses.replace(small_experiment, retrain=retrain)
         fold = "1" if protocol == "speaker-independent" else None
         split = dataclasses.replace(small_data.split, protocol=protocol, fold=fold)
         data = dataclasses.replace(small_data, split=split)
+        if test_classes is not None:
+            test = dataclasses.replace(data.test, classes=test_classes)
+            data = dataclasses.replace(data, test=test)
         history = {"search": HISTORY} | ({"retrain": HISTORY} if retrain else {})
         state = TrainingState("search", history, best_epoch=2)
         return evaluate(training.Recipe(experiment, 7, max_epochs), index, data, model, state)
@@ -68,45 +77,18 @@ def test_temperature_and_threshold_come_from_the_validation_clips(
     assert result.metrics["confidence_threshold"] == confidence_threshold(classes, calibrated)
 
 
-def test_test_clips_have_no_say_in_any_choice(
-    training: ModuleType,
-    small_data: Dataset,
-    small_experiment: Experiment,
-    index: CorpusIndex,
-    evaluated: Any,
-) -> None:
-    from ser_train.evaluation import evaluate
-
-    test = dataclasses.replace(small_data.test, classes=np.zeros(28, np.int64))
-    result = evaluate(
-        training.Recipe(small_experiment, 7, 100),
-        index,
-        dataclasses.replace(small_data, test=test),
-        training.build_model(small_experiment, 0),
-        TrainingState("search", {"search": HISTORY}, best_epoch=2),
-    )
+def test_test_clips_have_no_say_in_any_choice(evaluated: Any) -> None:
+    result = evaluated(test_classes=np.zeros(28, np.int64))
     for name in ("temperature", "confidence_threshold"):
         assert result.metrics[name] == evaluated().metrics[name]
 
 
 def test_accuracy_among_the_tested_classes_is_given_where_one_is_missing(
-    training: ModuleType,
-    small_data: Dataset,
-    small_experiment: Experiment,
-    index: CorpusIndex,
-    evaluated: Any,
+    small_data: Dataset, evaluated: Any
 ) -> None:
-    from ser_train.evaluation import evaluate
-
     assert "accuracy_among_tested_classes" not in evaluated().metrics
     classes = small_data.test.classes % 2
-    result = evaluate(
-        training.Recipe(small_experiment, 7, 100),
-        index,
-        dataclasses.replace(small_data, test=dataclasses.replace(small_data.test, classes=classes)),
-        training.build_model(small_experiment, 0),
-        TrainingState("search", {"search": HISTORY}, best_epoch=2),
-    )
+    result = evaluated(test_classes=classes)
     right = (result.test[:, 1] > result.test[:, 0]) == classes
     assert result.metrics["accuracy_among_tested_classes"] == pytest.approx(right.mean())
 
