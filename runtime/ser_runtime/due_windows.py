@@ -36,7 +36,7 @@ class DueWindow:
             None without voice.
         complete: Whether it is full of audio.
         level_dbfs: Root mean square since the window before it.
-        segment_start: Whether it is the first one after a change of the sample rate.
+        segment_start: Whether it is the first one after a change of the sample rate or a loss.
     """
 
     start: float
@@ -67,8 +67,8 @@ class WindowCutter:
             step_samples: From window to window: a multiple of the hop, at most one window.
             min_samples: In the first window, at least.
             gated: Whether windows without voice get no input.
-            changed_at: Where in the stream the sample rate changed and this cutter begins, in
-                samples; None for the beginning of the stream.
+            changed_at: Where in the stream the sample rate changed, or audio was lost, and this
+                cutter begins, in samples; None for the beginning of the stream.
             as_waveform: Whether audio goes into the model, and not its features.
         """
         self._spec = spec

@@ -30,7 +30,8 @@ class Prediction:
         level_dbfs: Root mean square since the last prediction, in dB below full scale; -120 at
             least.
         dropped_ms: Audio lost before the end of the window, in milliseconds since the start.
-        segment_start: Whether this is the first prediction after a change of the sample rate.
+        segment_start: Whether this is the first prediction after a change of the sample rate, or
+            after half a second or more was lost.
         voice_start: Where the first voice in the window starts in the stream, in seconds; None
             without voice.
         voice_end: Where its last voice ends.

@@ -37,6 +37,8 @@ DEFAULT_SMOOTHING = 1.0
 DEFAULT_MIN_CONFIDENCE = 0.4
 VAD_MODES = ("energy", "off")
 _SECONDS_AT_ONCE = 1.0
+_BREAKING_LOSS_MS = 500.0
+"""Lost audio from which on a window would join what was never one utterance."""
 
 
 class Stream:
@@ -125,6 +127,7 @@ class Stream:
             self._smoother.reset()
             self._flushed = False
             self._dropped_ms = 0.0
+            self._just_lost_ms = 0.0
             self.replaced_samples = 0
 
     def push(
@@ -136,8 +139,9 @@ class Stream:
     ) -> list[Prediction]:
         """Take samples in.
 
-        A sample rate other than before starts a new segment: what is left of the old one is
-        predicted as by `flush`, windows and smoothing start anew, and time goes on.
+        A sample rate other than before starts a new segment, and so does a loss of half a second
+        or more: what is left of the old one is predicted as by `flush`, windows and smoothing
+        start anew, and time goes on (without what was lost).
 
         Args:
             samples: float32 or float64 in [-1, 1], int16 or int32; [samples] or
@@ -246,13 +250,17 @@ class Stream:
         self, samples: NDArray[Any], sample_rate: int, dropped_ms: float, latest_only: bool
     ) -> Iterator[DueWindow]:
         """The windows that these samples complete, those of a segment that they end first."""
-        if len(samples) and self._resampler and sample_rate != self._resampler.sample_rate:
+        self._just_lost_ms += dropped_ms
+        if not len(samples):
+            return
+        if self._resampler and (
+            sample_rate != self._resampler.sample_rate or self._just_lost_ms >= _BREAKING_LOSS_MS
+        ):
             yield from self._rest(self._resampler)
             self._cutter = self._new_cutter(self._cutter.end)
             self._resampler = None
-        self._dropped_ms += dropped_ms
-        if not len(samples):
-            return
+        self._dropped_ms += self._just_lost_ms
+        self._just_lost_ms = 0.0
         if self._resampler is None:
             self._resampler = Resampler(sample_rate, self.model.spec.sample_rate)
         parts = self._resampled(samples, self._resampler)

@@ -203,23 +203,38 @@ def test_an_impossible_loss_is_refused(model: Model, dropped_ms: float) -> None:
         Stream(model).push(AUDIO[:100], RATE, dropped_ms=dropped_ms)
 
 
+@pytest.mark.parametrize(("rate", "lost_ms"), [(48_000, 30.0), (RATE, 500.0)])
 @pytest.mark.parametrize("vad", VAD_MODES)
-def test_a_change_of_rate_ends_a_segment_and_starts_one(model: Model, vad: Any) -> None:
-    old, new = as_sent("float32", RATE)[:40_000], as_sent("int16 stereo", 48_000)
+def test_a_change_of_rate_and_a_long_loss_end_a_segment_and_start_one(
+    model: Model, vad: Any, rate: int, lost_ms: float
+) -> None:
+    old, new = as_sent("float32", RATE)[:40_000], as_sent("int16 stereo", rate)
     stream = Stream(model, vad=vad)
-    predictions = stream.push(old, RATE) + stream.push(new, 48_000, dropped_ms=30.0)
+    predictions = stream.push(old, RATE)
+    assert stream.push(new[:0], RATE, dropped_ms=lost_ms / 2) == []
+    predictions += stream.push(new, rate, dropped_ms=lost_ms / 2)
     predictions += stream.flush()
     before = at_once(Stream(model, vad=vad), old)
-    after = at_once(Stream(model, vad=vad), new, 48_000)
+    after = at_once(Stream(model, vad=vad), new, rate)
     assert predictions[: len(before)] == before
     shift = len(old) / RATE
     for p, q in zip(predictions[len(before) :], after, strict=True):
         assert (p.start, p.end) == pytest.approx((q.start + shift, q.end + shift))
-        assert (p.probabilities, p.label, p.dropped_ms) == (q.probabilities, q.label, 30.0)
+        assert (p.probabilities, p.label, p.dropped_ms) == (q.probabilities, q.label, lost_ms)
         assert p.smoothed == pytest.approx(q.smoothed)
     assert [p.segment_start for p in predictions] == [
         index == len(before) for index in range(len(predictions))
     ]
+
+
+def test_a_short_loss_ends_no_segment(model: Model) -> None:
+    stream = scoring_all(model)
+    predictions = stream.push(AUDIO[:30_000], RATE)
+    for start in range(30_000, len(AUDIO), 10_000):
+        predictions += stream.push(AUDIO[start : start + 10_000], RATE, dropped_ms=499.0)
+    predictions += stream.flush()
+    unbroken = at_once(scoring_all(model), AUDIO)
+    assert [p.probabilities for p in predictions] == [p.probabilities for p in unbroken]
 
 
 def test_a_change_of_rate_without_samples_is_none(model: Model) -> None:
