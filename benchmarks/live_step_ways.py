@@ -128,20 +128,12 @@ def librosa_keras(model: Model, window: Samples, arguments: argparse.Namespace) 
 
 
 def by_librosa(model: Model, window: Samples, infer: Callable[[Samples], Samples]) -> Step:
-    import librosa
+    from librosa_features import librosa_features
 
-    spec, newest = model.spec, Newest(window)
-    options = {"sr": spec.sample_rate, "n_fft": spec.n_fft, "hop_length": spec.hop}
-    options |= {"n_mels": spec.n_mels, "pad_mode": "constant"}
+    newest = Newest(window)
 
     def step(samples: Samples) -> Samples:
-        audio = newest.after(samples)
-        if spec.log == "ln":
-            features = np.log(librosa.feature.melspectrogram(y=audio, **options) + spec.floor)
-        elif spec.n_mfcc is None:
-            features = librosa.power_to_db(librosa.feature.melspectrogram(y=audio, **options))
-        else:
-            features = librosa.feature.mfcc(y=audio, n_mfcc=spec.n_mfcc, **options)
+        features = librosa_features(newest.after(samples), model.spec)
         inputs = model.metadata.standardization(features[None])
         return apply_temperature(infer(inputs), model.metadata.temperature)[0]
 

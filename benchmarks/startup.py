@@ -27,6 +27,7 @@ from live_step_ways import STEP
 from live_step_ways import looped_steps
 from live_step_ways import model_path
 
+from ser_runtime.model import DEFAULT_MODEL
 from ser_runtime.model import Model
 
 OPEN_SESSION = """
@@ -34,9 +35,9 @@ import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 """
 LIBROSA = """
-import librosa
-audio = np.fromfile(window, np.float32)
-features = librosa.feature.mfcc(y=audio, sr=16000, n_mfcc=128, n_fft=2048, hop_length=512)
+from types import SimpleNamespace
+from librosa_features import librosa_features
+features = librosa_features(np.fromfile(window, np.float32), SimpleNamespace(**json.loads(spec)))
 """
 PROGRAMS = {
     "the interpreter alone": "",
@@ -72,34 +73,40 @@ print(json.dumps({"took": took, "cpu": cpu, "peak": peak}))
 """
 
 
-def start(program: str, model: Path, run: Path, window: Path) -> dict[str, float]:
-    """Figures of one fresh process."""
-    code = "import json, sys, time\nmodel, run, window, started = sys.argv[1:]\n" + program + REPORT
+def start(program: str, *given: object) -> dict[str, float]:
+    """Figures of one fresh process, given model, run, window and spec."""
+    code = "import json, sys, time\nmodel, run, window, spec, started = sys.argv[1:]\n"
+    code += program + REPORT
     # As a user's: with compiled modules, and no settings of threads.
     dropped = {*ONE_THREAD, "PYTHONDONTWRITEBYTECODE"}
     environment = {k: v for k, v in os.environ.items() if k not in dropped}
     environment |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", code, *map(str, (model, run, window)), str(time.monotonic())]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    environment["PYTHONPATH"] = str(Path(__file__).parent)
+    command = [sys.executable, "-c", code, *map(str, given), str(time.monotonic())]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise SystemExit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="cnn", help="of the package, or an ONNX file")
-    parser.add_argument(
-        "--run", type=Path, default=SHIPPED_RUNS["cnn"], help="its run folder, for Keras"
-    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="of the package, or an ONNX file")
+    parser.add_argument("--run", type=Path, help="its run folder, for Keras")
     parser.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
+    run = arguments.run or SHIPPED_RUNS.get(arguments.model)
+    if run is None:
+        parser.error("a model that is not of the package needs --run")
     spec = Model.open(arguments.model).spec
+    spec_json = json.dumps(spec.to_dict())
     figures: dict[str, dict[str, list[float]]] = {}
     with tempfile.NamedTemporaryFile() as window:
         steps = looped_steps(SPEECH, spec.sample_rate, -(-spec.window_samples // STEP))
         steps.ravel()[: spec.window_samples].tofile(window.name)
         for repeat in range(1 + arguments.repeats):
             for name, program in PROGRAMS.items():
-                taken = start(program, model_path(arguments.model), arguments.run, window.name)
+                taken = start(program, model_path(arguments.model), run, window.name, spec_json)
                 if repeat:  # the first one fills the page cache
                     figures.setdefault(name, defaultdict(list))
                     for key, value in taken.items():

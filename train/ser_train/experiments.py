@@ -249,8 +249,9 @@ EXPERIMENTS: dict[str, Experiment] = {
             note=(
                 "Not in the report: AdamW with a one-cycle learning rate, averaged weights, "
                 "windows cut anywhere from the clips under speed, level, room, noise and channel "
-                "changes, SpecAugment, mixup, label smoothing. The last epoch's weights are kept."
+                "changes, SpecAugment, label smoothing. The last epoch's weights are kept."
             ),
+            crop="centre",
             options={"widths": [20, 40, 80, 120]},
             family="compact",
             monitor="last",
