@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from ser_runtime.errors import StorageError
+from ser_runtime.path_facts import exists
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -56,21 +58,26 @@ def place_errors(path: Path) -> Iterator[None]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
+    Its suffix is that of `path`; who may read it is what it was of the file before, or else what
+    the process gives new files.
+
     Raises:
         StorageError: If the disk is full or the folder cannot be written; nothing is left behind.
     """
     with place_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=f"-{path.name}", dir=path.parent)
-        os.close(handle)
-    temporary = Path(name)
+        # Not beside its name, which may be as long as names can be.
+        temporary = path.with_name(f".{secrets.token_hex(6)}{path.suffix}")
+        # By `tempfile` it would be readable by its owner alone.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+        if exists(path):
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
     try:
         with storage_errors(path):
             yield temporary
             with temporary.open("r+b") as written:
                 os.fsync(written.fileno())
         with place_errors(path):
-            temporary.chmod(0o644)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -60,7 +60,7 @@ class AudioFile:
         if stat.S_ISREG(facts.st_mode) and facts.st_size == 0:
             raise AudioError(f"{path} is empty")
         try:
-            self._file = soundfile.SoundFile(path)
+            self._file = self._opened()
         except (soundfile.LibsndfileError, OSError) as error:
             if not os.access(path, os.R_OK):
                 raise AudioError(f"cannot read {path}: permission denied") from error
@@ -72,7 +72,7 @@ class AudioFile:
         try:
             self._check(stat.S_ISREG(facts.st_mode))
         except AudioError:
-            self._file.close()
+            self._close()
             raise
         return self
 
@@ -82,7 +82,24 @@ class AudioFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._close()
+
+    def _opened(self) -> soundfile.SoundFile:
+        if os.name == "nt":
+            self._handle = None
+            return soundfile.SoundFile(self.path)
+        # By descriptor: of a name it wants UTF-8, and takes what is called `.raw` for headerless.
+        self._handle = self.path.open("rb")
+        try:
+            return soundfile.SoundFile(self._handle.fileno(), closefd=False)
+        except BaseException:
+            self._handle.close()
+            raise
+
+    def _close(self) -> None:
         self._file.close()
+        if self._handle is not None:
+            self._handle.close()
 
     def _check(self, regular: bool) -> None:
         if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ser_runtime.errors import AudioError
+from ser_runtime.path_facts import exists
+from ser_runtime.path_facts import is_folder
+from ser_runtime.path_facts import is_regular
 
 # Of files in folders; a file that is named itself may have any.
 AUDIO_SUFFIXES = frozenset(
@@ -36,7 +39,7 @@ def find_audio(arguments: Sequence[str | Path]) -> tuple[list[AudioInput], list[
     """The files of the arguments, in their order; those of a folder are sorted by path.
 
     Folders are searched to any depth, through links too, each folder once; hidden files are left
-    out. A file that two arguments name comes once.
+    out, and so are pipes and devices. A file that two arguments name comes once.
 
     Returns:
         The files; and an error for each folder that cannot be read, or without an audio file.
@@ -44,7 +47,7 @@ def find_audio(arguments: Sequence[str | Path]) -> tuple[list[AudioInput], list[
     found: dict[Path, AudioInput] = {}
     errors: list[AudioError] = []
     for argument in map(Path, arguments):
-        if not argument.is_dir():
+        if not is_folder(argument):
             found.setdefault(argument, AudioInput(argument, Path(argument.name)))
             continue
         errors_before = len(errors)
@@ -71,5 +74,9 @@ def _audio_below(folder: Path, errors: list[AudioError]) -> Iterator[Path]:
             continue
         seen.add((facts.st_dev, facts.st_ino))
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                yield Path(place, name)
+            path = Path(place, name)
+            audio = path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".")
+            # To open a pipe would wait for its other end. What does not exist is told when it is
+            # read.
+            if audio and (is_regular(path) or not exists(path)):
+                yield path

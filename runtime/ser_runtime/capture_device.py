@@ -146,7 +146,7 @@ def _opened(sounddevice: ModuleType, device: str | int | KnownDevice | None) -> 
         if isinstance(device, KnownDevice):
             return CaptureDevice(sounddevice, _find_again(sounddevice, device))
         return CaptureDevice(sounddevice, sounddevice.query_devices(device, "input"))
-    except (ValueError, sounddevice.PortAudioError) as error:
+    except (ValueError, OverflowError, sounddevice.PortAudioError) as error:
         wanted = "no microphone found" if device is None else f"no microphone {device!r}"
         raise MicrophoneError(
             f"{wanted} ({reason(error)}); `ser-listen --list-devices` shows what is there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from ser_runtime.model import DEFAULT_MODEL
 from ser_runtime.model import Model
 from ser_runtime.model import packaged_models
 from ser_runtime.output_formats import FORMATS
+from ser_runtime.path_facts import is_folder
 from ser_runtime.pcm_stream import SAMPLE_TYPES
 from ser_runtime.pcm_stream import PcmFormat
 from ser_runtime.stream import DEFAULT_SMOOTHING
@@ -55,6 +57,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 
 def _main_with_output(argv: list[str] | None) -> int:
+    _set_encoding()
     with hang_up_ends():
         code = _main(argv)
     with lost_output():
@@ -92,9 +95,18 @@ def _main(argv: list[str] | None) -> int:
     if inputs == ["-"]:
         pcm_format = PcmFormat(arguments.rate, arguments.channels, arguments.sample_type)
         return listen_to_pipe(make_stream(), pcm_format, output)
-    if len(inputs) > 1 or Path(inputs[0]).is_dir():
+    if len(inputs) > 1 or is_folder(Path(inputs[0])):
         return recognize_many(inputs, make_stream, output, arguments.jobs)
     return recognize_one(Path(inputs[0]), make_stream(), output)
+
+
+def _set_encoding() -> None:
+    """Rows are UTF-8 whatever the locale; a terminal that cannot show a character gets another."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="replace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

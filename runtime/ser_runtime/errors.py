@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 INTERRUPTED_EXIT_CODE = 130
@@ -105,6 +107,9 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     Raises:
         SystemExit: Always; with 0, the command's own code, or the code of the error's kind.
     """
+    if sys.stderr is None:
+        # Closed from outside: `print` would take standard output in its place.
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if threading.current_thread() is threading.main_thread():
         # As an exception, so that files and devices are closed on the way out.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED_EXIT_CODE))
@@ -113,17 +118,16 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
         if sys.stdout is not None:
             sys.stdout.flush()
     except SerError as error:
-        code = _fail(str(error), error.exit_code)
+        code = _fail(f"error: {error}", error.exit_code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201
-        code = INTERRUPTED_EXIT_CODE
+        code = _fail("interrupted", INTERRUPTED_EXIT_CODE)
     except BrokenPipeError:
         code = CLOSED_OUTPUT_EXIT_CODE
     except OSError as error:
         if error.errno not in _STORAGE_ERRNOS:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        code = _fail(f"cannot write: {error.strerror}{where}", StorageError.exit_code)
+        code = _fail(f"error: cannot write: {error.strerror}{where}", StorageError.exit_code)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -134,5 +138,9 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    try:
+        print(message, file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:
+        # Nobody hears it; Python would try again at exit, and end with a code of its own.
+        sys.stderr = None  # type: ignore[assignment]
     return code

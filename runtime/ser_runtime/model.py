@@ -23,6 +23,8 @@ from ser_runtime.temperature import apply_temperature
 
 DEFAULT_MODEL = "compact"
 _LARGEST_FILE = 1 << 30
+# Of seven probabilities that an int8 file rounds to multiples of 1/256 the sum may be off by 0.014.
+_SUM_ERROR = 0.05
 _LITERT_IDENTIFIER = b"TFL3"
 
 
@@ -122,7 +124,11 @@ class Model:
             raise ModelFileError(
                 f"it does not take its own {self.metadata.input}: {reason(error)}"
             ) from error
-        if probabilities.shape != (1, len(self.labels)) or not np.isfinite(probabilities).all():
+        if (
+            probabilities.shape != (1, len(self.labels))
+            or not (probabilities >= 0).all()
+            or not abs(probabilities.sum() - 1) <= _SUM_ERROR
+        ):
             raise ModelFileError("it does not return one probability for each of its labels")
 
 

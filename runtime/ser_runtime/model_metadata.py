@@ -16,6 +16,8 @@ PREFIX = "ser_edge."
 INPUTS = ("features", "waveform")
 GRAPH_OPTIMIZATIONS = ("all", "extended", "basic")
 _MOST_THREADS = 16
+# Below it logarithms over the temperature overflow.
+_LOWEST_TEMPERATURE = 1e-3
 # Fields with a default are written only where they differ from it, and make the file one of
 # version 2: a file without them stays what earlier versions of the runtime read, too.
 _VERSION, _VERSION_WITH_OPTIONAL_FIELDS = 1, 2
@@ -148,8 +150,8 @@ class ModelMetadata:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value < 1e6:
                 raise ModelFileError(f"its metadata is damaged: {name} is {value!r}")
-        if self.temperature == 0:
-            raise ModelFileError("its metadata is damaged: temperature is 0")
+        if self.temperature < _LOWEST_TEMPERATURE:
+            raise ModelFileError(f"its metadata is damaged: temperature is {self.temperature!r}")
 
 
 def _defaults() -> dict[str, Any]:

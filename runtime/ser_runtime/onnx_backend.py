@@ -72,7 +72,11 @@ def _settings(properties: Mapping[str, str]) -> tuple[str, int] | None:
 
 def _open(content: bytes, level: str = "all", threads: int = 1) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(
-        content, _session_options(level, threads), providers=["CPUExecutionProvider"]
+        content,
+        _session_options(level, threads),
+        providers=["CPUExecutionProvider"],
+        # Otherwise it prints what it cannot open to standard output, and tries once more.
+        enable_fallback=0,
     )
 
 

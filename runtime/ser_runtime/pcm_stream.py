@@ -26,8 +26,27 @@ SAMPLE_TYPES = {
 }
 _BLOCK_SECONDS = 0.1
 _LARGEST_CHUNK = 1 << 20
-_COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF", b"RF64": "RF64"}
+_OTHER_CONTAINERS = {
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"ID3": "MP3",
+    # Without tags an MP3 starts with a frame: MPEG 1 or 2, layer III, with a checksum or not.
+    b"\xff\xfb": "MP3",
+    b"\xff\xfa": "MP3",
+    b"\xff\xf3": "MP3",
+    b"\xff\xf2": "MP3",
+    b"FORM": "AIFF",
+    b"RF64": "RF64",
+    b"RIFX": "RIFX",
+    b"riff": "W64",
+    b".snd": "AU",
+    b"caff": "CAF",
+}
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+
+
+class CutOffError(AudioError):
+    """A stream that ended before its header says; what came before is worth its results."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,7 @@ class PcmStream:
         self._ahead = source.read(12)
         self._left: int | None = None  # bytes of samples still to come, where a header says it
         self.format = pcm_format
-        for magic, name in _COMPRESSED.items():
+        for magic, name in _OTHER_CONTAINERS.items():
             if self._ahead.startswith(magic):
                 raise AudioError(
                     f"standard input holds {name}, not PCM: give the file by name, or decode it "
@@ -99,6 +118,7 @@ class PcmStream:
 
         Raises:
             AudioError: If there are no samples at all.
+            CutOffError: Behind the last of them, if a WAV header told of more.
         """
         sample_type = SAMPLE_TYPES[self.format.sample_type]
         frame_bytes = sample_type.itemsize * self.format.channels
@@ -117,6 +137,10 @@ class PcmStream:
                 break
         if not any_yet:
             raise AudioError("no audio on standard input")
+        if self._left:
+            raise CutOffError(
+                f"standard input is truncated: {self._left} bytes less than its WAV header says"
+            )
 
     def _read(self, count: int) -> bytes:
         """The next bytes of samples; what follows them in a WAV stream is no audio."""
@@ -175,4 +199,7 @@ def _wav_format(content: bytes) -> PcmFormat:
             f"WAV on standard input has format {tag} with {bits} bits and {channels} channels; "
             "taken are 16-, 24- and 32-bit PCM and 32-bit float"
         )
-    return PcmFormat(rate, channels, known[tag, bits])
+    try:
+        return PcmFormat(rate, channels, known[tag, bits])
+    except UsageError as error:
+        raise AudioError(f"the WAV header on standard input: {error}") from error

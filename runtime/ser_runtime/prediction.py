@@ -97,7 +97,7 @@ class SummaryMaker:
         self._sum: np.ndarray | None = None
         self._windows = 0
         self._last_voiced: dict[str, float] | None = None
-        self._seconds: float | None = None
+        self._seconds = 0.0
 
     def add(self, predictions: Sequence[Prediction]) -> None:
         """Take predictions in, in the order of the stream."""
@@ -111,10 +111,8 @@ class SummaryMaker:
                 self._sum = values if self._sum is None else self._sum + values
                 self._windows += 1
 
-    def summary(self) -> Summary | None:
-        """The answer so far; None before the first prediction."""
-        if self._seconds is None:
-            return None
+    def summary(self) -> Summary:
+        """The answer so far."""
         if self._last_voiced is None:
             return Summary(None, None, 0, self._seconds)
         probabilities = self._last_voiced

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ser_runtime.atomic_file import atomic_path
 from ser_runtime.lost_output import lost_output
+from ser_runtime.path_facts import followed
 
 Write = Callable[[str], object]
 
@@ -27,7 +28,7 @@ def results_to(path: Path | None) -> Iterator[Write]:
         return
     # Through a link to what it names: the link stays.
     with (
-        atomic_path(path.resolve()) as temporary,
+        atomic_path(followed(path)) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         yield file.write

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from matplotlib.ticker import MultipleLocator
 
 from ser_runtime.atomic_file import atomic_path
+from ser_runtime.path_facts import followed
 from ser_runtime.prediction import UNCERTAIN
 from ser_runtime.timeline import Timeline
 
@@ -52,12 +53,12 @@ def plot_timeline(timeline: Timeline, title: str, path: Path) -> None:
     figure = Figure(figsize=(11, 5.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     waveform, curves = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.2))
-    waveform.set_title(title, fontsize=10)
+    waveform.set_title(title, fontsize=10, parse_math=False)
     _draw_segments(waveform, timeline)
     _draw_waveform(waveform, timeline)
     _draw_curves(curves, timeline)
     waveform.set_xlim(0, max(timeline.seconds, 0.1))
-    with atomic_path(path.resolve()) as temporary:
+    with atomic_path(followed(path)) as temporary:
         figure.savefig(temporary, format=path.suffix.lower().lstrip("."))
 
 
@@ -82,6 +83,7 @@ def _draw_segments(axes: Axes, timeline: Timeline) -> None:
                 ha="center",
                 va="top",
                 fontsize=8,
+                parse_math=False,
             )
 
 

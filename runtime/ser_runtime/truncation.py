@@ -10,6 +10,8 @@ from typing import BinaryIO
 UNKNOWN_LENGTH = 0x7FFF_0000
 """From here on a WAV data size is no size: recorders that write to a pipe cannot know it."""
 
+_UNKNOWN_LONG_LENGTH = 1 << 62
+
 # An Ogg page is at most this long (RFC 3533: 27 + 255 + 255 * 255 bytes).
 _LONGEST_OGG_PAGE = 65_307
 _OGG_HEADER = 27
@@ -19,8 +21,8 @@ _OGG_END_OF_STREAM = 0x04
 def truncation(path: Path) -> str | None:
     """What is missing at the end of an audio file.
 
-    WAV, AIFF and AU tell their length, and the last page of Ogg (Opus, Vorbis) is marked. A FLAC
-    file shows it when it is decoded; MP3 cannot tell.
+    WAV, RF64, W64, AIFF and AU tell their length, and the last page of Ogg (Opus, Vorbis) is
+    marked. A FLAC file shows it when it is decoded; MP3 cannot tell.
 
     Args:
         path: A regular file.
@@ -36,12 +38,26 @@ def truncation(path: Path) -> str | None:
             missing = _missing_from_wav(file, size)
         elif start[:4] == b"FORM" and len(start) == 12:
             missing = 8 + struct.unpack(">I", start[4:8])[0] - size
+        elif start[:4] == b"RF64":
+            # The first chunk (ds64) holds what the header has no room for: EBU Tech 3306.
+            missing = _missing_from_whole(file.read(16)[8:], size - 8)
+        elif start[:4] == b"riff":
+            # A GUID of 16 bytes, then the length of the whole file.
+            missing = _missing_from_whole((start + file.read(12))[16:], size)
         elif start[:4] == b".snd" and len(start) == 12:
             offset, promised = struct.unpack(">II", start[4:12])
             missing = 0 if promised >= UNKNOWN_LENGTH else offset + promised - size
         elif start[:4] == b"OggS" and not _ends_with_last_ogg_page(file, size):
             return "its last Ogg page is missing or cut"
     return f"{missing} bytes less than its header says" if missing > 0 else None
+
+
+def _missing_from_whole(promised: bytes, size: int) -> int:
+    """By a length of 64 bits."""
+    if len(promised) < 8:
+        return 0
+    (length,) = struct.unpack("<Q", promised)
+    return 0 if length >= _UNKNOWN_LONG_LENGTH else length - size
 
 
 def _missing_from_wav(file: BinaryIO, size: int) -> int:

@@ -44,13 +44,29 @@ def test_an_old_file_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "new"
 
 
-def test_others_may_read_the_file(tmp_path: Path) -> None:
-    before = os.umask(0o077)
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_a_new_file_may_be_read_by_whom_the_umask_lets(
+    tmp_path: Path, mask: int, mode: int
+) -> None:
+    before = os.umask(mask)
     try:
         write_text(tmp_path / "a.txt", "new")
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == mode
+
+
+def test_an_old_files_permissions_stay(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "a.txt").chmod(0o640)
+    write_text(tmp_path / "a.txt", "new")
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
+    path = tmp_path / f"{'a' * 249}.jsonl"
+    write_text(path, "new")
+    assert path.read_text() == "new"
 
 
 def test_the_old_file_stays_until_the_block_ends(tmp_path: Path) -> None:

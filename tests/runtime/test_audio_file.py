@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,10 @@ TONE = voice("neutral", seed=3, seconds=2.5)
 def read(path: Path) -> NDArray[np.float32]:
     with AudioFile(path) as audio:
         return np.concatenate(list(audio.blocks()))
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def write(path: Path, rate: int = 16_000, **options: str) -> Path:
@@ -201,3 +206,26 @@ def test_a_file_beyond_the_limits_is_named(
     soundfile.write(path, np.zeros((100, channels)), rate)
     with pytest.raises(AudioError, match=rf"odd\.wav has {named}"), AudioFile(path):
         pass
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.wav", b"a.raw", b"$x$ \xe6\x84\x9f.wav"])
+def test_the_name_does_not_matter(tmp_path: Path, name: bytes) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    write(tmp_path / "a.wav").rename(path)
+    assert len(read(path)) == len(TONE)
+
+
+def test_what_is_headerless_is_refused_and_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"\1\2" * 1_000)
+    before = open_files()
+    with pytest.raises(AudioError, match="is not audio that can be read"):
+        read(path)
+    assert open_files() == before
+
+
+def test_a_read_file_is_closed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav")
+    before = open_files()
+    read(path)
+    assert open_files() == before

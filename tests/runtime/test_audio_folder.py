@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,3 +103,16 @@ def test_a_folder_that_may_not_be_read_is_an_error(not_root: Path) -> None:
     inputs, (error,) = find_audio([not_root])
     assert [file.path for file in inputs] == [wanted]
     assert f"{not_root / 'closed'}: Permission denied" in str(error)
+
+
+def test_pipes_and_sockets_in_a_folder_are_left_out(tmp_path: Path) -> None:
+    wanted = touch(tmp_path / "a.wav")
+    os.mkfifo(tmp_path / "b.wav")
+    with socket.socket(socket.AF_UNIX) as endpoint:
+        endpoint.bind(str(tmp_path / "c.wav"))
+        assert paths_of(tmp_path) == [wanted]
+
+
+def test_a_name_that_is_too_long_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / ("a" * 300)
+    assert paths_of(path) == [path]

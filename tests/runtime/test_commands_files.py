@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from synthetic_corpora import voice
@@ -32,7 +34,8 @@ def listen(run_module: Run, made_up_model: Path, tmp_path: Path) -> Run:
 
     def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess:
         done = run_module("ser_runtime", "--model", made_up_model, *arguments, **options)
-        assert "Traceback" not in done.stderr
+        errors = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
+        assert "Traceback" not in errors
         return done
 
     return run
@@ -121,6 +124,8 @@ def test_a_picture_without_matplotlib_says_what_to_install(
         ("{wav} --out {folder}/sub", "is a folder"),
         ("{wav} --out {wav} --format csv", "would take the place of the recording"),
         ("{wav} --out /dev/null --format csv", "is no regular file"),
+        ("{wav} --out both.svg --format csv --plot both.svg", "are both both.svg"),
+        ("{wav} {wav}.txt --format audacity --out {wav.parent}", "would take the place of"),
         ("{wav} --out results.xml", ".srt is srt"),
         ("{wav} --format xml", "--format"),
         ("{wav} --plot plot.jpg", ".png"),
@@ -217,3 +222,31 @@ def test_a_signal_leaves_no_half_written_output(
     assert process.returncode == code
     assert "Traceback" not in errors
     assert list(out.iterdir()) == []
+
+
+def test_a_recording_too_short_for_a_prediction_has_no_voice(listen: Run, tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, np.zeros(1, np.float32), 48_000)
+    done = listen(tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.count("no voice") == 2
+    assert "not read" not in done.stderr
+
+
+def test_names_that_are_too_long_end_with_the_code_of_their_kind(listen: Run, wav: Path) -> None:
+    long = wav.with_name("a" * 300)
+    assert listen(long).returncode == 3
+    assert listen(wav, long, "--format", "csv").stdout.count("voice.wav") > 1
+    assert listen(wav, "--out", long, "--format", "csv").returncode == 8
+    assert listen(wav, "--plot", f"{long}.png").returncode == 8
+
+
+def test_a_name_beyond_the_locale_is_written_as_utf_8(listen: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "日本語"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", voice("happy", 0, 4.0), 16_000)
+    done = listen(
+        folder, "--format", "csv", env={**os.environ, "PYTHONIOENCODING": "latin-1"}, text=False
+    )
+    assert done.returncode == 0
+    assert "日本語/a.wav" in done.stdout.decode("utf-8")

@@ -195,3 +195,43 @@ def test_a_picture_of_a_pipe_that_never_had_audio_is_not_drawn(
     done = run_module(*command, input=b"", text=False)
     assert done.returncode == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_that_does_not_block_is_read_to_its_end(made_up_model: Path, tmp_path: Path) -> None:
+    theirs, ours = os.pipe()
+    os.set_blocking(theirs, False)
+    command = [sys.executable, "-m", "ser_runtime", "--model", made_up_model, "-", "--vad", "off"]
+    with subprocess.Popen(list(map(str, command)), stdin=theirs, stdout=subprocess.PIPE) as process:
+        os.close(theirs)
+        with os.fdopen(ours, "wb") as pipe:
+            pipe.write(pcm(1.0))
+            pipe.flush()
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            pipe.write(pcm(2.0))
+        rows = json_lines((first + process.stdout.read()).decode())
+    assert process.returncode == 0
+    assert rows[-1]["end"] == 3.0
+
+
+def test_a_stream_that_is_cut_off_leaves_its_results_and_ends_with_3(
+    run_module: Run, made_up_model: Path, wav: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "log.jsonl"
+    command = ["ser_runtime", "--model", made_up_model, "-", "--out", out, "--vad", "off"]
+    done = run_module(*command, input=wav.read_bytes()[:-60_000], text=False)
+    assert done.returncode == 3
+    assert b"60000 bytes less than its WAV header says" in done.stderr
+    assert json_lines(out.read_text())
+
+
+def test_a_recording_is_not_replaced_by_its_own_results(
+    run_module: Run, made_up_model: Path, wav: Path
+) -> None:
+    before = wav.read_bytes()
+    with wav.open("rb") as recording:
+        command = ["ser_runtime", "--model", made_up_model, "-", "--out", wav, "--format", "csv"]
+        done = run_module(*command, stdin=recording)
+    assert done.returncode == 2
+    assert "would take the place of the recording" in done.stderr
+    assert wav.read_bytes() == before

@@ -9,6 +9,8 @@ import signal
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,7 @@ def _process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """`run_command` ends processes: what it changes in this one is undone."""
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
     yield
     signal.signal(signal.SIGTERM, handler)
 
@@ -106,3 +109,21 @@ def test_a_full_disk_ends_with_8(number: int, capsys: pytest.CaptureFixture[str]
 def test_a_fault_of_the_program_is_not_hidden(error: Exception) -> None:
     with pytest.raises(type(error), match="a fault"):
         run_command(raising(error))
+
+
+def test_errors_do_not_get_into_the_results_where_standard_error_is_closed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert ends_with(raising(errors.AudioError("what to do"))) == 3
+    assert capsys.readouterr().out == ""
+
+
+def test_the_code_is_that_of_the_error_where_standard_error_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        assert ends_with(raising(errors.AudioError("what to do"))) == 3
+        with suppress(OSError):
+            full.close()

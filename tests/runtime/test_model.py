@@ -209,6 +209,15 @@ def test_a_graph_that_returns_nan_is_refused(metadata: ModelMetadata, tmp_path: 
         Model.open(path)
 
 
+def test_a_graph_that_returns_logits_is_refused(metadata: ModelMetadata, tmp_path: Path) -> None:
+    graph = made_up_graph(MFCC.shape)
+    softmax = graph.graph.node.pop()
+    graph.graph.node[-1].output[0] = softmax.output[0]
+    path = save(graph, metadata.to_properties(), tmp_path)
+    with pytest.raises(ModelFileError, match=r"model\.onnx.*each of its labels"):
+        Model.open(path)
+
+
 def test_a_graph_with_two_inputs_is_refused(metadata: ModelMetadata, tmp_path: Path) -> None:
     graph = made_up_graph(MFCC.shape)
     graph.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))

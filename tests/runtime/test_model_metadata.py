@@ -107,6 +107,7 @@ def test_another_version_is_refused(metadata: ModelMetadata, version: Any) -> No
     ("field", "value"),
     [
         ("temperature", 0),
+        ("temperature", 1e-40),
         ("temperature", -1.0),
         ("temperature", "1.5"),
         ("temperature", None),

@@ -13,6 +13,7 @@ from synthetic_corpora import voice
 
 from ser_runtime.errors import AudioError
 from ser_runtime.errors import SerError
+from ser_runtime.pcm_stream import CutOffError
 from ser_runtime.pcm_stream import PcmFormat
 from ser_runtime.pcm_stream import PcmStream
 
@@ -88,8 +89,25 @@ def test_a_last_sample_that_is_cut_is_left_out() -> None:
 @pytest.mark.parametrize("missing", [1, 3, 1_601])
 def test_a_wav_stream_that_breaks_off_gives_what_came_whole(missing: int) -> None:
     whole = (len(S16) * 2 - missing) // 2
-    got = read(wav_bytes(TONE)[:-missing])
-    np.testing.assert_array_equal(got, read(wav_bytes(TONE))[:whole])
+    stream = PcmStream(io.BytesIO(wav_bytes(TONE)[:-missing]), PcmFormat())
+    got: list[NDArray[np.generic]] = []
+    with pytest.raises(CutOffError, match=f"{missing} bytes less"):
+        got.extend(stream.blocks())
+    np.testing.assert_array_equal(np.concatenate(got), read(wav_bytes(TONE))[:whole])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("AU", "AU"), ("CAF", "CAF"), ("W64", "W64"), ("RF64", "RF64"), ("MP3", "MP3")],
+)
+def test_other_containers_are_refused_by_their_name(kind: str, name: str) -> None:
+    with pytest.raises(AudioError, match=f"holds {name}, not PCM"):
+        read(wav_bytes(TONE, format=kind))
+
+
+def test_a_header_of_an_impossible_rate_is_an_error_of_the_audio() -> None:
+    with pytest.raises(AudioError, match="500"):
+        read(wav_bytes(TONE, 500))
 
 
 def test_a_last_frame_that_lacks_a_channel_is_left_out() -> None:

@@ -56,7 +56,7 @@ def test_json_of_a_window_without_voice_holds_nulls(prediction: Prediction) -> N
 def test_there_is_no_summary_of_nothing() -> None:
     maker = SummaryMaker()
     maker.add([])
-    assert maker.summary() is None
+    assert maker.summary() == Summary(None, None, 0, 0.0)
 
 
 def test_the_summary_is_the_mean_of_the_complete_windows(prediction: Prediction) -> None:

@@ -78,3 +78,8 @@ def test_a_place_that_cannot_be_is_an_error(prediction: Prediction, tmp_path: Pa
     (tmp_path / "file").touch()
     with pytest.raises(StorageError):
         plot_timeline(recording(prediction, "sad"), "voice.wav", tmp_path / "file" / "plot.png")
+
+
+def test_a_title_is_no_formula(prediction: Prediction, tmp_path: Path) -> None:
+    plot_timeline(recording(prediction, "sad"), "a_$b_$c^$d.wav", tmp_path / "plot.svg")
+    assert (tmp_path / "plot.svg").stat().st_size

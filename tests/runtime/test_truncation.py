@@ -13,6 +13,8 @@ from ser_runtime.truncation import truncation
 KINDS = [
     ("WAV", "PCM_16"),
     ("WAV", "FLOAT"),
+    ("RF64", "PCM_16"),
+    ("W64", "PCM_16"),
     ("AIFF", "PCM_16"),
     ("AU", "PCM_16"),
     ("OGG", "OPUS"),
@@ -48,7 +50,9 @@ def test_a_recorder_that_could_not_know_the_length_is_whole(tmp_path: Path) -> N
     assert truncation(path) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF", b"FORM", b".snd", b"OggS", b"no audio at all"])
+@pytest.mark.parametrize(
+    "content", [b"", b"RIFF", b"RF64", b"riff", b"FORM", b".snd", b"OggS", b"no audio at all"]
+)
 def test_what_is_hardly_a_file_raises_nothing(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "clip"
     path.write_bytes(content)

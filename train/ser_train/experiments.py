@@ -14,6 +14,7 @@ from ser_runtime.feature_spec import LOG_MEL
 from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import MFCC
 from ser_runtime.feature_spec import FeatureSpec
+from ser_train.compact.augmentation import Augmentation
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Experiment:
             deviation of its own.
         crop: One of `ser_train.features.cache.CROPS`: which 3 s of a clip.
         options: Keyword arguments of the architecture; none are the report's.
+        augmentation: Of the family `compact`: the fields of its `Augmentation`.
         needs: Packages, by import name, that not every training needs.
         scored_at_once: Clips in a batch when the network is scored; it matters to one that looks
             across them, whose accuracy one clip at a time is then measured too.
@@ -71,6 +73,7 @@ class Experiment:
     standardization: str = "coefficient"
     crop: str = "start"
     options: dict[str, Any] = field(default_factory=dict)
+    augmentation: dict[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     scored_at_once: int = 256
     family: str = "features"
@@ -251,8 +254,8 @@ EXPERIMENTS: dict[str, Experiment] = {
                 "windows cut anywhere from the clips under speed, level, room, noise and channel "
                 "changes, SpecAugment, label smoothing. The last epoch's weights are kept."
             ),
-            crop="centre",
             options={"widths": [20, 40, 80, 120]},
+            augmentation=Augmentation().to_dict(),
             family="compact",
             monitor="last",
         ),

@@ -60,7 +60,6 @@ class Candidate:
         experiment: Whose recipe is changed.
         epochs: It is trained for.
         changes: Fields of `Experiment` that differ.
-        augmentation: Of `compact`; None for the experiment's own.
     """
 
     id: str
@@ -68,7 +67,6 @@ class Candidate:
     experiment: str
     epochs: int
     changes: dict[str, Any] = field(default_factory=dict)
-    augmentation: Augmentation | None = None
 
     def recipe(self) -> Recipe:
         """What to train: no noisy copies, no retraining, no early end."""
@@ -101,8 +99,9 @@ def _of_compact(
     epochs: int = 25,
     **changes: Any,
 ) -> Candidate:
-    augmentation = dataclasses.replace(_FIRST, **(augmented or {}))
-    return Candidate(name, what, "compact", epochs, {"crop": "centre", **changes}, augmentation)
+    augmentation = dataclasses.replace(_FIRST, **(augmented or {})).to_dict()
+    changes = {"crop": "centre", "augmentation": augmentation, **changes}
+    return Candidate(name, what, "compact", epochs, changes)
 
 
 @dataclass(frozen=True)
@@ -230,17 +229,13 @@ def run_candidate(
         "split": split.hash,
         "corpora": index.content_hash,
     }
-    options: dict[str, Any] = {}
-    if candidate.augmentation is not None:
-        options["augmentation"] = candidate.augmentation
-        claim["augmentation"] = json.loads(json.dumps(dataclasses.asdict(candidate.augmentation)))
     claim_folder(place, claim)
     if (history := stored_history(candidate, folder)) is not None:
         return history
     kind = family(recipe.experiment.family)
     data = kind.load_data(index, split, recipe.experiment, cache, progress.features)
     model, state = kind.train(
-        recipe, data, place / "checkpoint.npz", progress.batch, progress.epoch, **options
+        recipe, data, place / "checkpoint.npz", progress.batch, progress.epoch
     )
     probabilities = kind.predict(model, data.validation, recipe.experiment.scored_at_once)
     kept = float((probabilities.argmax(axis=1) == data.validation.classes).mean())

@@ -40,6 +40,7 @@ _TRAINING_FIELDS = (
     "standardization",
     "crop",
     "options",
+    "augmentation",
     "scored_at_once",
     "family",
     "monitor",
@@ -101,6 +102,7 @@ def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without versions and wording, which may differ when a run goes on."""
     # Runs from before these fields have what was then the only choice.
     defaults: dict[str, Any] = {"standardization": "coefficient", "crop": "start", "options": {}}
+    defaults["augmentation"] = {}
     defaults |= {"scored_at_once": EVALUATION_BATCH, "family": "features", "monitor": "val_loss"}
     experiment = {key: config["experiment"].get(key, defaults.get(key)) for key in _TRAINING_FIELDS}
     return {

@@ -21,6 +21,9 @@ from ser_runtime.many_files import ManyFiles
 from ser_runtime.many_files import recognize_blocks
 from ser_runtime.output_formats import FORMATS
 from ser_runtime.output_formats import Rows
+from ser_runtime.path_facts import exists
+from ser_runtime.path_facts import followed
+from ser_runtime.path_facts import is_folder
 from ser_runtime.prediction import Summary
 from ser_runtime.prediction import SummaryMaker
 from ser_runtime.result_output import results_to
@@ -41,7 +44,7 @@ def recognize_one(path: Path, stream: Stream, output: Output) -> int:
         UsageError: If the output's places cannot be.
         SerError: If the file cannot be read, or a result cannot be written.
     """
-    output = output.of_one([path])
+    output = output.of_one(path)
     labels = stream.model.labels
     results, summary = output.results(labels), SummaryMaker()
     timeline = None if output.plot is None else Timeline(labels)
@@ -67,8 +70,7 @@ def recognize_one(path: Path, stream: Stream, output: Output) -> int:
             _tell(status, f"warning: {REPLACED.format(count)}")
     if timeline is not None and output.plot is not None:
         draw_plot(timeline, path.name, output.plot)
-    if (answer := summary.summary()) is not None:
-        show_summary(console if output.draws else status, answer)
+    show_summary(console if output.draws else status, summary.summary())
     return 0
 
 
@@ -118,7 +120,7 @@ def _prepared(
     """What is to be done, by where the rows go; the files; and the errors of folders."""
     if output.plot is not None:
         raise UsageError("--plot draws one recording: give one file")
-    if output.out is not None and output.out.exists() and not output.out.is_dir():
+    if output.out is not None and exists(output.out) and not is_folder(output.out):
         raise UsageError(f"--out {output.out} is no folder, which several inputs need")
     row_format = output.row_format or ("jsonl" if output.out else None)
     if row_format and not output.out and not FORMATS[row_format].by_window:
@@ -146,9 +148,10 @@ def _places(inputs: Sequence[AudioInput], folder: Path, suffix: str) -> dict[Pat
     """The file of results of each input: its name, in full, and the format's suffix.
 
     Raises:
-        UsageError: If two inputs would have the same.
+        UsageError: If two inputs would have the same, or one the place of an input.
     """
     sources: dict[Path, Path] = {}
+    recordings = {followed(file.path) for file in inputs}
     for file in inputs:
         place = folder / file.name.with_name(file.name.name + suffix)
         if place in sources:
@@ -156,6 +159,8 @@ def _places(inputs: Sequence[AudioInput], folder: Path, suffix: str) -> dict[Pat
                 f"the results of {sources[place]} and {file.path} would both be {place}: "
                 "give the folder that holds both, or recognize them one by one"
             )
+        if followed(place) in recordings:
+            raise UsageError(f"the results of {file.path} would take the place of {place}")
         sources[place] = file.path
     return {source: place for place, source in sources.items()}
 

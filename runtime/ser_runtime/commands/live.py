@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from ser_runtime.live_view import LiveView
 from ser_runtime.lost_output import HangUp
 from ser_runtime.lost_output import lost_output
 from ser_runtime.microphone import Microphone
+from ser_runtime.pcm_stream import CutOffError
 from ser_runtime.pcm_stream import PcmFormat
 from ser_runtime.pcm_stream import PcmStream
 from ser_runtime.prediction import Prediction
@@ -45,7 +47,11 @@ def listen_to_pipe(stream: Stream, pcm_format: PcmFormat, output: Output) -> int
         raise AudioError("standard input is closed")
     if sys.stdin.isatty():
         raise UsageError("standard input is a terminal: pipe PCM into it (arecord | ser-listen -)")
-    output = output.of_one()
+    descriptor = sys.stdin.fileno()
+    # A pipe that does not block reads as ended whenever nothing is there yet.
+    if os.name != "nt":
+        os.set_blocking(descriptor, True)
+    output = output.of_one(descriptor)
     source = PcmStream(sys.stdin.buffer, pcm_format)
     blocks = ((block, source.format.sample_rate, 0.0) for block in source.blocks())
     _listen(stream, blocks, "standard input", output, _Status())
@@ -118,7 +124,7 @@ def _listen(
                             view.show(prediction)
 
                     run_live(stream, blocks, show, backlog, counts)
-            except (KeyboardInterrupt, SystemExit, HangUp, BrokenPipeError) as error:
+            except (KeyboardInterrupt, SystemExit, HangUp, BrokenPipeError, CutOffError) as error:
                 ended = error
             write(results.end())
         if timeline is not None and output.plot is not None:

@@ -12,6 +12,11 @@ from ser_runtime.errors import UsageError
 from ser_runtime.extras import require_extra
 from ser_runtime.output_formats import FORMATS
 from ser_runtime.output_formats import Rows
+from ser_runtime.path_facts import exists
+from ser_runtime.path_facts import followed
+from ser_runtime.path_facts import is_folder
+from ser_runtime.path_facts import is_regular
+from ser_runtime.path_facts import same_file
 from ser_runtime.terminal import Lines
 from ser_runtime.terminal import PlainConsole
 from ser_runtime.timeline import Timeline
@@ -68,18 +73,20 @@ class Output:
         """Whether a progress bar would come between rows or lines."""
         return self.on_terminal and self.out is None
 
-    def of_one(self, inputs: Sequence[Path] = ()) -> Output:
+    def of_one(self, source: Path | int | None = None) -> Output:
         """The output of one recording: its format may be told by the suffix of its file.
 
         Args:
-            inputs: What must not be written over.
+            source: What must not be written over: a file, or the descriptor of one.
 
         Raises:
             UsageError: If it is not, or a result's place is a folder, a device, or an input.
         """
         for option, path in (("--out", self.out), ("--plot", self.plot)):
             if path is not None:
-                _check_new_file(option, path, inputs)
+                _check_new_file(option, path, source)
+        if self.out and self.plot and followed(self.out) == followed(self.plot):
+            raise UsageError(f"--out and --plot are both {self.plot}")
         if self.row_format is None and self.out is not None:
             return replace(self, row_format=_format_of(self.out))
         return self
@@ -116,11 +123,10 @@ def _format_of(path: Path) -> str:
     raise UsageError(f"--out {path}: its suffix tells no format ({known}): say --format too")
 
 
-def _check_new_file(option: str, path: Path, inputs: Sequence[Path]) -> None:
-    if path.is_dir():
+def _check_new_file(option: str, path: Path, source: Path | int | None) -> None:
+    if is_folder(path):
         raise UsageError(f"{option} {path} is a folder: name a file in it")
-    if path.exists() and not path.is_file():
+    if exists(path) and not is_regular(path):
         raise UsageError(f"{option} {path} is no regular file: redirect standard output to it")
-    for source in inputs:
-        if path.exists() and source.exists() and path.samefile(source):
-            raise UsageError(f"{option} {path} would take the place of the recording itself")
+    if source is not None and same_file(path, source):
+        raise UsageError(f"{option} {path} would take the place of the recording itself")

@@ -6,7 +6,9 @@ tilts multiply them, noise and reverberation add power.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +59,20 @@ class Augmentation:
     mixed: float = 0.0
     mix_beta: float = 0.3
     label_smoothing: float = 0.1
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Augmentation:
+        """From `to_dict`."""
+        pairs = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        return cls(**{**fields, **pairs})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        fields = dataclasses.asdict(self)
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in fields.items()
+        }
 
 
 class WindowAugmenter:

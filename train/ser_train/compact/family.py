@@ -62,16 +62,13 @@ class CompactFamily(FeatureFamily):
         checkpoint: Path,
         progress: BatchProgress | None = None,
         on_epoch: EpochReport | None = None,
-        augmentation: Augmentation | None = None,
     ) -> tuple[keras.Model, TrainingState]:
         """As `ser_train.training.train`, for all epochs; the averaged weights are kept.
 
         Validation figures of an epoch are those of the weights as they are, not averaged.
-
-        Args:
-            augmentation: Another than the experiment's.
         """
-        settings, experiment = augmentation or Augmentation(), recipe.experiment
+        experiment = recipe.experiment
+        settings = Augmentation.from_dict(experiment.augmentation)
         augmenter = WindowAugmenter(data.clips, settings)
 
         def batches(keys: tuple[int, ...]) -> AugmentedBatches:
