@@ -97,6 +97,10 @@ def compare_files(
             a file takes.
         RunFolderError: If the run is damaged, or the corpora are others than the files'.
     """
+    for path in paths:
+        if not path.is_file():
+            # Names of the package's models are no files, which size and memory are measured on.
+            raise UsageError(f"no model file {path}")
     with quiet_converters():
         models = [Model.open(path) for path in paths]
     _require_one_split(paths, models, run)

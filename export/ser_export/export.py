@@ -37,9 +37,11 @@ from ser_export.workbench import Candidate
 from ser_export.workbench import Workbench
 from ser_runtime.errors import UsageError
 from ser_runtime.errors import VerificationError
+from ser_train.families import SCORED_IN_FLOAT32
 from ser_train.run_folder import RunFolder
 
 RUNTIMES = ("onnx", "litert")
+_INT8_NAMES = {"onnx": "-int8", "litert": "-litert-int8"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,10 @@ def export(
         published = []
         for item in passed:
             progress.step(f"publishing {item.decisions.name}")
-            published.append(publish(bench, item, latencies[item.candidate.kind.id], out))
+            try:
+                published.append(publish(bench, item, latencies[item.candidate.kind.id], out))
+            except VerificationError as error:
+                refused[item.decisions.format] = str(error)
     tried = next((item.tried for item in wanted if item.tried), ())
     return Outcome(published, refused, tried)
 
@@ -157,7 +162,8 @@ def _require_trained_network(bench: Workbench) -> None:
     source = bench.source
     test = bench.clips(TEST, source.takes_audio)
     measured = measured_probabilities(source.run.read_predictions(TEST), test.ids)
-    exact = source.run.config().get("precision", "float32") == "float32"
+    float32 = source.run.config().get("precision", "float32") == "float32"
+    exact = float32 or source.family in SCORED_IN_FLOAT32
     require_as_measured(bench.original(TEST, source.takes_audio), measured, exact)
 
 
@@ -174,7 +180,7 @@ def _convert(
             continue
         if not request.decisions:
             decided = _with_settings(bench, candidate, decided)
-        wanted.append(_Wanted(candidate, decided))
+        wanted.append(_Wanted(bench.with_settings(candidate, decided), decided))
     if request.int8:
         try:
             wanted.append(_choose(bench, request, name, progress))
@@ -228,9 +234,11 @@ def _choose(bench: Workbench, request: Request, name: str, progress: Progress) -
         dataclasses.replace(item, verdict=verdict(item, chosen, baseline)) for item in tried
     )
     candidate = bench.candidate(chosen.format)
-    stem = name if request.plain_name else f"{name}-int8"
+    # Of their own for each runtime: the records beside the files go by it.
+    stem = name if request.plain_name else f"{name}{_INT8_NAMES[candidate.kind.runtime]}"
     decided = Decisions(chosen.format, f"{stem}{candidate.kind.suffix}")
-    return _Wanted(candidate, _with_settings(bench, candidate, decided), (baseline, *shown))
+    decided = _with_settings(bench, candidate, decided)
+    return _Wanted(bench.with_settings(candidate, decided), decided, (baseline, *shown))
 
 
 def _tried(bench: Workbench, candidate: Candidate, latency: Latency) -> Tried:

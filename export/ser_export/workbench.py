@@ -23,7 +23,9 @@ from ser_export.latency import Latency
 from ser_export.latency import measure_latencies
 from ser_export.model_file import describe
 from ser_export.model_file import stamped
+from ser_export.model_file import with_settings
 from ser_export.progress import Progress
+from ser_export.record import Decisions
 from ser_export.source import Source
 from ser_export.verification import WAVEFORM_FLOOR
 from ser_export.verification import Verification
@@ -88,6 +90,20 @@ class Workbench:
         if name not in self._made:
             self._made[name] = self._make(find_format(name))
         return self._made[name]
+
+    def with_settings(self, candidate: Candidate, decided: Decisions) -> Candidate:
+        """The file as it is opened with what was decided: what is verified is what is published.
+
+        Raises:
+            ModelFileError: If the runtime cannot use it so.
+        """
+        metadata = with_settings(candidate.metadata, decided.graph_optimization, decided.threads)
+        if metadata == candidate.metadata:
+            return candidate
+        path = candidate.path.with_name(f"decided-{candidate.path.name}")
+        with storage_errors(path):
+            path.write_bytes(stamped(candidate.content, candidate.kind, metadata))
+        return dataclasses.replace(candidate, metadata=metadata, path=path, model=Model.open(path))
 
     def verify(self, candidate: Candidate, name: str) -> Verification:
         """A file beside the trained network, by the runtime, on the clips of a set."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ser_runtime.errors import StorageError
 from ser_runtime.path_facts import exists
+from ser_runtime.path_facts import is_regular
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -64,6 +65,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: If the disk is full or the folder cannot be written; nothing is left behind.
     """
+    if exists(path) and not is_regular(path):
+        raise StorageError(f"cannot write {path}: it is a folder, a device or a pipe")
     with place_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not beside its name, which may be as long as names can be.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ser_runtime.labels import EMOTIONS
+from ser_train.bootstrap import FEWEST_CLUSTERS
 from ser_train.bootstrap import interval
 from ser_train.bootstrap import resampled_sums
 from ser_train.metrics import score
@@ -26,13 +27,14 @@ def test_the_interval_of_an_accuracy_is_that_of_the_metrics(per_cluster: int) ->
 
 
 def test_clips_of_a_cluster_are_drawn_together() -> None:
-    values = np.array([[1.0], [10.0], [100.0], [1000.0]])
-    draws = resampled_sums(values, ["a", "a", "b", "b"])
-    assert set(draws[:, 0]) == {22.0, 1111.0, 2200.0}
+    values = np.array([[1.0], [10.0]] * FEWEST_CLUSTERS)
+    draws = resampled_sums(values, np.repeat(np.arange(FEWEST_CLUSTERS), 2).astype(str))
+    assert set(draws[:, 0]) == {11.0 * FEWEST_CLUSTERS}
 
 
-def test_one_cluster_has_no_spread() -> None:
-    draws = resampled_sums(np.ones((5, 1)), ["a"] * 5)
+@pytest.mark.parametrize("clusters", [1, 2, FEWEST_CLUSTERS - 1])
+def test_too_few_clusters_have_no_interval(clusters: int) -> None:
+    draws = resampled_sums(np.ones((8, 1)), [str(number % clusters) for number in range(8)])
     assert draws is None
     assert interval(draws) is None
 

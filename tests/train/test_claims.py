@@ -27,7 +27,8 @@ def made_up(
     run.write_json("config", config | {"seed": seed, "max_epochs": 1, "split_hash": "0"})
     surprise = {"f1": 0.875, "f1_interval": [0.8, 0.95]}
     metrics = {"experiment": experiment, "protocol": "report", "fold": None, "seed": seed}
-    empty = dict.fromkeys(METRICS, 0)
+    metrics["clips"] = len(CLIPS)
+    empty = dict.fromkeys(METRICS, 0) | {"standard_split": changes.get("standard_split", True)}
     run.write_json(
         "metrics", empty | metrics | {"temperature": 1.0, "per_class": {"surprise": surprise}}
     )
@@ -76,3 +77,11 @@ def test_runs_of_other_test_clips_are_not_compared(tmp_path: Path) -> None:
     runs = [made_up(tmp_path, "two-cnn", 15, ids=others), made_up(tmp_path, "cnn", 10)]
     with pytest.raises(RunFolderError, match="tested on other clips"):
         claims_table(runs)
+
+
+def test_runs_on_no_split_of_the_protocol_are_left_out(tmp_path: Path) -> None:
+    runs = [
+        made_up(tmp_path, "two-cnn", 15, standard_split=False),
+        made_up(tmp_path, "cnn", 10),
+    ]
+    assert row_of(claims_table(runs), "a second CNN adds little")[1:] == ["+0.03", "open", "open"]

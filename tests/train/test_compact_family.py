@@ -144,3 +144,25 @@ def test_the_learning_rate_rises_and_falls(tensorflow: None) -> None:
     assert rates[0] == pytest.approx(1e-4)
     assert rates[-1] < 2e-5
     assert rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def test_a_stored_network_is_restored_in_float32_whatever_the_precision(
+    family: Any, data: Any, trained: tuple[Any, Any], experiment: Experiment, tmp_path: Path
+) -> None:
+    import keras
+
+    from ser_train.run_folder import RunFolder
+
+    model, _ = trained
+    folder = RunFolder(tmp_path)
+    family.begin(folder, data)
+    family.store(folder, data, model)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        _, restored = family.restore(folder, experiment, data)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in restored.layers} == {"float32"}
+    np.testing.assert_array_equal(
+        family.predict(restored, data.test, 64), family.predict(model, data.test, 64)
+    )

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
 
 Command = Callable[..., CompletedProcess[str]]
+KERAS = {"cnn", "two_cnn", "parallel", "compact"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -47,6 +49,26 @@ def test_a_layer_comes_after_those_that_feed_it(rows: dict[str, Any]) -> None:
 
 def test_the_rows_parameters_are_those_of_the_model(rows: dict[str, Any]) -> None:
     assert sum(row.parameters for row in rows.values()) == 848_967
+
+
+@pytest.mark.parametrize(
+    "name", [row.id for row in (EXPERIMENTS | ABLATIONS).values() if row.architecture in KERAS]
+)
+def test_every_network_can_be_described_and_drawn(
+    tensorflow: None, name: str, tmp_path: Path
+) -> None:
+    from ser_train.architectures import make_architecture
+    from ser_train.describe import draw_architecture
+    from ser_train.describe import layer_rows
+
+    row = (EXPERIMENTS | ABLATIONS)[name]
+    found = layer_rows(make_architecture(row.architecture, row.spec.shape, row.options))
+    before: set[str] = set()
+    for layer in found:
+        assert set(layer.inputs) <= before
+        assert layer.inputs or layer.kind == "InputLayer"
+        before.add(layer.name)
+    draw_architecture(found, row.title, tmp_path / "network.png")
 
 
 @pytest.fixture(scope="module")

@@ -134,6 +134,19 @@ def test_a_folder_with_an_audio_name_is_left_out(good: Path) -> None:
     assert reasons(read_corpora(good))["DC_sa02.wav"].startswith("unreadable: ")
 
 
+def test_corpora_behind_links_are_found_once(good: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "links"
+    folder.mkdir()
+    (folder / "SAVEE").symlink_to(good / "SAVEE")
+    (folder / "SAVEE too").symlink_to(good / "SAVEE")
+    (folder / "loop").symlink_to(folder)
+    index = read_corpora(folder)
+    assert [clip.id for clip in index.clips] == [
+        clip.id for clip in read_corpora(good).clips if clip.id.startswith("SAVEE")
+    ]
+    assert index.left_out == ()
+
+
 def test_a_silent_clip_is_counted_and_kept(good: Path) -> None:
     soundfile.write(good / "DC_sa02.wav", np.zeros(1_000), 16_000)
     index = read_corpora(good)

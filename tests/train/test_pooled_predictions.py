@@ -46,7 +46,8 @@ def make_run(tmp_path: Path) -> MakeRun:
         config = {"protocol": "speaker-independent", "fold": "1", "seed": 0, "max_epochs": 1}
         config |= {"experiment": {"id": "cnn", "architecture": "cnn", "spec": {}}}
         run.write_json("config", {"version": 1, "split_hash": "0", **config, **facts})
-        run.write_json("metrics", dict.fromkeys(METRICS) | {"temperature": temperature})
+        metrics = {"temperature": temperature, "clips": len(test)}
+        run.write_json("metrics", dict.fromkeys(METRICS) | metrics)
         run.write_predictions(
             [
                 (which, [r[0] for r in rows], np.array([r[1] for r in rows]), probabilities(rows))
@@ -160,3 +161,11 @@ def test_damaged_predictions_are_refused(
 def test_a_name_that_is_no_clip_is_refused(make_run: MakeRun) -> None:
     with pytest.raises(RunFolderError, match="SAVEE/nobody"):
         pool_predictions([make_run("one", [("SAVEE/nobody", SAD, SAD, 0.9)])])
+
+
+def test_predictions_that_lack_clips_are_refused(make_run: MakeRun) -> None:
+    run = make_run("one", [ONE, TWO])
+    path = run.path / "predictions.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(RunFolderError, match="1 test clips of 2"):
+        read_scored(run, "test")

@@ -153,16 +153,31 @@ def test_report_says_what_it_wrote(ser_train: Command, tiny_run: Path, tmp_path:
     assert done.stdout.splitlines() == [str(tmp_path / "page.html"), str(tmp_path / "page.md")]
 
 
+@pytest.fixture
+def incomplete(tmp_path: Path) -> Path:
+    """A run folder in which a training has just begun."""
+    path = tmp_path / "incomplete"
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps({"version": 1}))
+    return path
+
+
 def test_report_refuses_an_incomplete_run(
-    ser_train: Command, tiny_run: Path, tmp_path: Path
+    ser_train: Command, incomplete: Path, tmp_path: Path
 ) -> None:
-    incomplete = tmp_path / "incomplete"
-    incomplete.mkdir()
-    (incomplete / "config.json").write_text(json.dumps({"version": 1}))
-    done = ser_train("report", tiny_run, incomplete, "--out", tmp_path / "page.html")
+    done = ser_train("report", incomplete, "--out", tmp_path / "page.html")
     assert done.returncode == 9
     assert done.stderr == f"error: {incomplete} is not a complete run folder\n"
     assert not (tmp_path / "page.html").exists()
+
+
+def test_report_leaves_an_incomplete_run_out_beside_others(
+    ser_train: Command, tiny_run: Path, incomplete: Path, tmp_path: Path
+) -> None:
+    done = ser_train("report", tiny_run, incomplete, "--out", tmp_path / "page.html")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"left out: {incomplete} is not a complete run folder\n"
+    assert (tmp_path / "page.html").exists()
 
 
 def test_a_page_that_would_take_the_markdowns_place_is_refused(

@@ -194,6 +194,18 @@ def test_another_configuration_is_refused_by_name(
         complete_run(tiny(tiny_run, **changed), no_data)
 
 
+def test_a_complete_run_of_other_settings_is_read_where_these_do_not_matter(
+    tiny: Callable[..., Any], tiny_run: Path, metrics: dict[str, Any]
+) -> None:
+    from ser_train.run import complete_run
+
+    other = tiny(tiny_run, max_epochs=2)
+    assert complete_run(other, no_data, any_settings=True) == metrics
+    assert other.differs_in() == ["max_epochs"]
+    with pytest.raises(RunFolderError, match="another seed"):
+        complete_run(tiny(tiny_run, seed=1), no_data, any_settings=True)
+
+
 def test_other_versions_of_libraries_are_not_another_configuration(
     tiny: Callable[..., Any], tiny_run: Path, tmp_path: Path
 ) -> None:
@@ -207,7 +219,7 @@ def test_a_run_from_before_these_fields_is_the_same_configuration(
 ) -> None:
     stored = RunFolder(tiny_run).config()
     del stored["precision"]
-    for name in ("standardization", "crop", "options", "needs"):
+    for name in ("standardization", "crop", "options", "augmentation", "needs"):
         del stored["experiment"][name]
     RunFolder(tmp_path).write_json("config", stored)
     tiny(tmp_path).refuse_other_config()
@@ -224,7 +236,12 @@ def test_another_precision_is_another_configuration(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("standardization", "none"), ("crop", "centre"), ("options", {"norm": "channels"})],
+    [
+        ("standardization", "none"),
+        ("crop", "centre"),
+        ("options", {"norm": "channels"}),
+        ("augmentation", {"mixed": 0.5}),
+    ],
 )
 def test_another_recipe_is_another_configuration(
     tiny: Callable[..., Any], tiny_run: Path, tmp_path: Path, name: str, value: object

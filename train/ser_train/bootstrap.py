@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+FEWEST_CLUSTERS = 5
 _DRAWS = 2000
 _SEED = 0
 _PERCENTILES = (2.5, 97.5)
@@ -24,11 +25,12 @@ def resampled_sums(values: NDArray[Any], clusters: Sequence[str]) -> NDArray[np.
         clusters: What is drawn, of each clip: its speaker where speakers are held out, else itself.
 
     Returns:
-        float64 [draws, columns]; None if there is but one cluster, which has no spread.
+        float64 [draws, columns]; None if there are fewer than `FEWEST_CLUSTERS`: the percentiles of
+        two are but the worse and the better one.
     """
     _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     count = int(cluster.max()) + 1
-    if count < 2:
+    if count < FEWEST_CLUSTERS:
         return None
     sums = np.zeros((count, values.shape[1]))
     np.add.at(sums, cluster, values)

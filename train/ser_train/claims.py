@@ -50,7 +50,8 @@ def claims_table(runs: Sequence[RunFolder]) -> str:
     training seed each.
 
     Args:
-        runs: Complete; of several seeds of an experiment the lowest counts.
+        runs: Complete; of several seeds of an experiment the lowest counts, and no run on other
+            clips than the protocol's.
 
     Raises:
         RunFolderError: If a run is damaged.
@@ -91,6 +92,8 @@ def _by_experiment(runs: Sequence[RunFolder]) -> dict[tuple[str, str], RunFolder
     chosen: dict[tuple[str, str], tuple[int, RunFolder]] = {}
     for run in runs:
         metrics = run.metrics()
+        if not metrics["standard_split"]:
+            continue  # other clips: nothing to pair
         key, seed = (metrics["experiment"], metrics["protocol"]), metrics["seed"]
         if key not in chosen or seed < chosen[key][0]:
             chosen[key] = (seed, run)

@@ -74,15 +74,20 @@ def layer_rows(model: keras.Model) -> list[LayerRow]:
             type(layer).__name__,
             tuple(layer.output.shape[1:]),
             layer.count_params(),
-            tuple(_feeding(layer)),
+            tuple(dict.fromkeys(_feeding(layer))),
         )
         for layer in model.layers
     ]
 
 
-def _feeding(layer: keras.Layer) -> list[str]:
-    nodes = layer._inbound_nodes[:1]
-    return [operation.name for node in nodes for operation in _parents(node)]
+def _feeding(operation: keras.Operation) -> list[str]:
+    """Names of the layers that feed an operation, through `keras.ops`, which are none."""
+    names = []
+    for node in operation._inbound_nodes[:1]:
+        for parent in _parents(node):
+            is_layer = isinstance(parent, keras.Layer)
+            names += [parent.name] if is_layer else _feeding(parent)
+    return names
 
 
 def _parents(node: object) -> list[keras.Operation]:

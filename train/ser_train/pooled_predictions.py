@@ -124,7 +124,7 @@ def read_scored(run: RunFolder, name: str) -> ScoredSet:
     """The predictions of a run's `validation` or `test` clips.
 
     Raises:
-        RunFolderError: If they are missing or damaged.
+        RunFolderError: If they are missing or damaged, or some of them are.
     """
     path = run.path / "predictions.csv"
     try:
@@ -136,6 +136,8 @@ def read_scored(run: RunFolder, name: str) -> ScoredSet:
         raise RunFolderError(f"cannot read {path}: {error}") from error
     if not rows:
         raise RunFolderError(f"{path} holds no {name} clip")
+    if name == "test" and len(rows) != (wanted := run.metrics()["clips"]):
+        raise RunFolderError(f"{path} is damaged: {len(rows)} test clips of {wanted}")
     return ScoredSet(tuple(row["clip"] for row in rows), classes, values)
 
 

@@ -136,7 +136,7 @@ def _row(name: str, metrics: dict[str, Any]) -> list[str]:
 
 def _with_interval(metrics: dict[str, Any], name: str) -> str:
     if (interval := metrics[f"{name}_interval"]) is None:
-        return f"{metrics[name]:.3f} (one speaker: no interval)"
+        return f"{metrics[name]:.3f} (too few speakers for an interval)"
     return f"{metrics[name]:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
 
 

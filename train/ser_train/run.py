@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import platform
 from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,9 @@ _TRAINING_FIELDS = (
     "family",
     "monitor",
 )
+SETTINGS = ("max_epochs", "precision", "backend")
+"""Of a configuration: how it was trained, not what on what."""
+
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "transformers", "numpy", "scikit-learn")
 
 
@@ -81,17 +85,23 @@ class Run:
             "versions": {"python": platform.python_version(), **_versions()},
         }
 
-    def refuse_other_config(self) -> None:
+    def differs_in(self) -> list[str]:
+        """Keys of the configuration in which a run that was begun in the folder is another."""
+        if not self.folder.started:
+            return []
+        config, stored = _what_trains(self.config()), _what_trains(self.folder.config())
+        return sorted(key for key in config if stored.get(key) != config[key])
+
+    def refuse_other_config(self, but: Collection[str] = ()) -> None:
         """Check that the folder, if a run was begun there, holds this one.
+
+        Args:
+            but: Keys in which it may be another.
 
         Raises:
             RunFolderError: Naming what differs.
         """
-        if not self.folder.started:
-            return
-        config, stored = _what_trains(self.config()), _what_trains(self.folder.config())
-        differing = sorted(key for key in config if stored.get(key) != config[key])
-        if differing:
+        if differing := [key for key in self.differs_in() if key not in but]:
             raise RunFolderError(
                 f"{self.folder.path} holds a run with another {', '.join(differing)}: "
                 "choose another --out, or start anew with --fresh"
@@ -124,6 +134,7 @@ def complete_run(
     load_data: Callable[[], FamilyData],
     progress: BatchProgress | None = None,
     on_epoch: EpochReport | None = None,
+    any_settings: bool = False,
 ) -> dict[str, Any]:
     """Train (or go on training), evaluate, and write everything into the run folder.
 
@@ -134,6 +145,8 @@ def complete_run(
         load_data: Gives the split's features; called only if there is something to train.
         progress: Called after each batch.
         on_epoch: Called after each epoch.
+        any_settings: Whether a complete run is read too that was stopped elsewhere, or trained on
+            another backend or in another precision.
 
     Returns:
         The content of metrics.json.
@@ -144,7 +157,7 @@ def complete_run(
         StorageError: If the disk is full.
     """
     folder = run.folder
-    run.refuse_other_config()
+    run.refuse_other_config(SETTINGS if any_settings and folder.complete else ())
     if folder.complete:
         return folder.metrics()
     if not folder.started:

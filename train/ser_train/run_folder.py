@@ -56,6 +56,13 @@ METRICS = {
     "confusion",
     "ece",
     "ece_calibrated",
+    "clips",
+    "standard_split",
+    "speakers_shared",
+    "parameters",
+    "minutes",
+    "accuracy_interval",
+    "macro_f1_interval",
 }
 """What metrics.json has at least."""
 

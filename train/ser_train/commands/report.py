@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ser_runtime.errors import RunFolderError
@@ -32,9 +33,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {arguments.out}: the page is HTML; Markdown comes beside it")
     folders = [RunFolder(path) for path in arguments.runs]
+    complete = [folder for folder in folders if folder.complete]
     for folder in folders:
         if not folder.complete:
-            raise RunFolderError(f"{folder.path} is not a complete run folder")
-    for path in write_report(folders, arguments.out):
+            told = f"{folder.path} is not a complete run folder"
+            if not complete:
+                raise RunFolderError(told)
+            # `runs/*` holds searches and what is still being trained, too.
+            print(f"left out: {told}", file=sys.stderr)
+    for path in write_report(complete, arguments.out):
         print(path)
     return 0

@@ -135,6 +135,7 @@ def train_experiment(
     progress: TrainingProgress,
     weights: PretrainedWeights | None = None,
     seed: int | None = None,
+    any_settings: bool = False,
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Train an experiment, or go on, or read what it gave.
 
@@ -146,6 +147,7 @@ def train_experiment(
         progress: Where it is shown.
         weights: What a pretrained model starts from.
         seed: In the place of that of the arguments.
+        any_settings: As of `complete_run`.
 
     Returns:
         The run folder, and the content of its metrics.json.
@@ -165,8 +167,6 @@ def train_experiment(
     folder = RunFolder(arguments.out / run_folder_name(experiment.id, split.name, recipe.seed))
     if arguments.fresh:
         folder.remove()
-    if folder.complete:
-        progress.note(f"{folder.path} is complete: nothing to train (--fresh starts anew)")
 
     def load_data() -> FamilyData:
         data = kind.load_data(index, split, experiment, arguments.cache, progress.features)
@@ -179,9 +179,16 @@ def train_experiment(
         return data
 
     run = Run(recipe, index, split, folder)
+    was_complete = folder.complete
     try:
-        metrics = complete_run(run, load_data, progress.batch, progress.epoch)
+        metrics = complete_run(run, load_data, progress.batch, progress.epoch, any_settings)
     except KeyboardInterrupt:
         progress.note("the same command goes on after the last finished epoch")
         raise
+    if was_complete:
+        other = ", ".join(run.differs_in())
+        progress.note(
+            f"{folder.path} is complete: nothing to train (--fresh starts anew)"
+            + (f"; it was made with another {other}" if other else "")
+        )
     return folder, metrics

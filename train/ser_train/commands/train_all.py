@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
                 if isinstance(row, Tuning):
                     tables.append(tune_experiment(row, *task))
                 else:
-                    done.append(train_experiment(row, *task))
+                    done.append(train_experiment(row, *task, any_settings=True))
             except StorageError:
                 raise  # the next one would fail too
             except SerError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import cast
@@ -43,6 +44,7 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
         add_corpora(parser)
         add_protocol(parser)
         parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR")
+        parser.add_argument("--fresh", action="store_true", help="forget an earlier search")
         add_backend(parser)
         if tuning.pretrained:
             parser.add_argument(
@@ -81,7 +83,7 @@ def tune_experiment(
 
     Args:
         tuning: The row of the registry.
-        arguments: `out`, `cache` and `seed` count.
+        arguments: `out`, `cache`, `fresh` and `seed` count.
         index: The clips.
         split: Its training and validation clips.
         progress: Where it is shown.
@@ -104,6 +106,8 @@ def tune_experiment(
     recipe = Recipe(experiment, arguments.seed, tuning.max_epochs, weights)
     kind = cast("TunableFamily", family(experiment.family))
     folder = arguments.out / run_folder_name(tuning.id, split.name, arguments.seed)
+    if arguments.fresh and folder.exists():
+        shutil.rmtree(folder)
     data = kind.load_data(index, split, experiment, arguments.cache, progress.features)
     data, build = kind.tunable(recipe, data, progress.batch)
     told = weights and weights.to_dict()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import keras
 
-from ser_train.architectures import make_architecture
 from ser_train.checkpoint import TrainingState
 from ser_train.compact.augmentation import Augmentation
 from ser_train.compact.augmentation import WindowAugmenter
@@ -20,6 +19,7 @@ from ser_train.dataset import Dataset
 from ser_train.dataset import load_dataset
 from ser_train.experiments import Experiment
 from ser_train.families.features import FeatureFamily
+from ser_train.families.features import in_float32
 from ser_train.features.array_cache import Progress
 from ser_train.splits import Split
 from ser_train.training import BatchProgress
@@ -83,17 +83,3 @@ class CompactFamily(FeatureFamily):
         )
         model.optimizer.take_averages(model.trainable_variables)
         return in_float32(model, experiment), state
-
-
-def in_float32(model: keras.Model, experiment: Experiment) -> keras.Model:
-    """The model as it is scored and exported, whatever precision it was trained in."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        plain = make_architecture(
-            experiment.architecture, experiment.spec.shape, experiment.options
-        )
-    finally:
-        keras.config.set_dtype_policy(policy)
-    plain.set_weights(model.get_weights())
-    return plain

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +137,7 @@ def read_corpora(
 
 def _named_files(folder: Path) -> tuple[list[tuple[ClipName, Path]], list[LeftOut]]:
     named, left_out = [], []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(_all_below(folder)):
         if path.suffix.lower() not in AUDIO_SUFFIXES or path.name.startswith("."):
             continue
         name = parse_clip(path)
@@ -144,6 +146,19 @@ def _named_files(folder: Path) -> tuple[list[tuple[ClipName, Path]], list[LeftOu
         else:
             named.append((name, path))
     return named, left_out
+
+
+def _all_below(folder: Path) -> Iterator[Path]:
+    """All files and folders, through links to folders too, each folder once."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()  # of two ways to one folder the same is always taken
+        facts = Path(place).stat()
+        if (facts.st_dev, facts.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        yield from (Path(place, name) for name in (*names, *folders))
 
 
 def _first_of_each(clips: Iterable[Clip]) -> tuple[list[Clip], list[LeftOut]]:

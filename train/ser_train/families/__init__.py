@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from ser_train.tuning import BuildModel
 
 
+SCORED_IN_FLOAT32 = ("features", "compact")
+"""Families whose networks are scored in float32, whatever precision they were trained in."""
+
+
 class SampleSet(Protocol):
     """Training, validation or test clips as a family holds them.
 

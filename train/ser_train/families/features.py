@@ -81,8 +81,9 @@ class FeatureFamily:
         progress: BatchProgress | None = None,
         on_epoch: EpochReport | None = None,
     ) -> tuple[keras.Model, TrainingState]:
-        """As `ser_train.training.train`."""
-        return train(recipe, data, checkpoint, progress, on_epoch)
+        """As `ser_train.training.train`; the model is the one that is scored, in float32."""
+        model, state = train(recipe, data, checkpoint, progress, on_epoch)
+        return in_float32(model, recipe.experiment), state
 
     def predict(self, model: keras.Model, samples: Samples, batch_size: int) -> NDArray[np.float32]:
         """As `ser_train.training.predict`."""
@@ -120,9 +121,7 @@ class FeatureFamily:
             RunFolderError: If what was stored is missing, damaged, or of another version.
         """
         try:
-            model = make_architecture(
-                experiment.architecture, experiment.spec.shape, experiment.options
-            )
+            model = plain_model(experiment)
         except (TypeError, KeyError) as error:
             raise RunFolderError(
                 f"{folder.path} was made by another version: its options are unknown here ({error})"
@@ -134,3 +133,22 @@ class FeatureFamily:
             for name in ("train", "validation", "test")
         }
         return dataclasses.replace(data, standardization=standardization, **sets), model
+
+
+def in_float32(model: keras.Model, experiment: Experiment) -> keras.Model:
+    """The model as it is scored and exported, whatever precision it was trained in."""
+    if keras.config.dtype_policy().name == "float32":
+        return model
+    plain = plain_model(experiment)
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def plain_model(experiment: Experiment) -> keras.Model:
+    """The untrained network of an experiment in float32, whatever precision is chosen."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        return make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
+    finally:
+        keras.config.set_dtype_policy(policy)
