@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -73,6 +74,15 @@ def test_show_draws_beside_the_reader_under_the_clips_name(
     done = ser_train("show", speech)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "speech.png").read_bytes().startswith(PNG)
+
+
+def test_show_does_not_draw_over_the_clip(ser_train: Command, speech: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.wav"
+    shutil.copy(speech, clip)
+    done = ser_train("show", clip, "--out", clip)
+    assert done.returncode == 2
+    assert "would take the place of the clip" in done.stderr
+    assert clip.read_bytes() == speech.read_bytes()
 
 
 def test_show_draws_where_it_is_told_to(ser_train: Command, speech: Path, tmp_path: Path) -> None:

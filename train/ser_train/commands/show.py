@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from ser_runtime.errors import AudioError
+from ser_runtime.errors import UsageError
 from ser_runtime.extras import require_extra
+from ser_runtime.path_facts import same_file
 from ser_train.commands.arguments import not_negative
 
 
@@ -35,8 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ser_train.clip_plots import make_views
     from ser_train.corpora.clip import read_clip
 
+    path = arguments.out or Path(f"{arguments.clip.stem}.png")
     if not arguments.clip.is_file():
         raise AudioError(f"no file {arguments.clip}")
+    if same_file(path, arguments.clip):
+        raise UsageError(f"--out {path} would take the place of the clip itself")
     try:
         audio = read_clip(arguments.clip, MFCC.sample_rate)
     except soundfile.LibsndfileError as error:
@@ -44,7 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not len(audio):
         raise AudioError(f"{arguments.clip} holds no audio")
     views = make_views(audio, np.random.default_rng(arguments.seed))
-    path = arguments.out or Path(f"{arguments.clip.stem}.png")
     seconds = len(audio) / MFCC.sample_rate
     draw_clip(views, f"{arguments.clip.name}: {seconds:.2f} s", path)
     print(f"{arguments.clip.name}: {path}", file=sys.stderr)
