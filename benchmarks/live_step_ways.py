@@ -26,6 +26,7 @@ from ser_runtime.model import Model
 from ser_runtime.model import packaged_models
 from ser_runtime.stream import Stream
 from ser_runtime.temperature import apply_temperature
+from ser_runtime.window_buffer import WindowBuffer
 
 ROOT = Path(__file__).parent.parent
 SPEECH = ROOT / "examples" / "speech.flac"
@@ -86,6 +87,18 @@ def in_stream(stream: Stream, window: Samples) -> Step:
         (prediction,) = stream.push(samples, rate)
         probabilities = prediction.probabilities
         return None if probabilities is None else np.array(list(probabilities.values()))
+
+    return step
+
+
+def incremental(model: Model, window: Samples, arguments: argparse.Namespace) -> Step:
+    """No more than `librosa_onnx` does: no rate, gate, smoothing or record of a prediction."""
+    buffer = WindowBuffer(model.spec)
+    buffer.append(window)
+
+    def step(samples: Samples) -> Samples:
+        buffer.append(samples)
+        return model.predict(buffer.features(buffer.total - len(window))[None])[0]
 
     return step
 
@@ -171,6 +184,7 @@ WAYS = {
     "stream": Way("`Stream`, without a gate", streamed),
     "gated": Way("`Stream`, energy gate", gated),
     "noise": Way("`Stream`, energy gate, in steady noise", gated_in_noise),
+    "incremental": Way("incremental features + `Model.predict`", incremental),
     "recomputed": Way("`Model.recognize`: whole windows", recomputed),
     "librosa-onnx-1": Way(
         "librosa + ONNX Runtime, one thread, no spinning", librosa_onnx_tuned, ONE_THREAD
