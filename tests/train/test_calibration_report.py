@@ -121,7 +121,9 @@ def test_a_threshold_for_every_model_stands_beside_the_runs_own() -> None:
 
 
 def test_a_threshold_that_nothing_reaches_answers_nothing() -> None:
-    figures = measure_calibration(pool([0.9, 0.3], [True, False], thresholds=(NEVER,)))
+    figures = measure_calibration(
+        pool([0.9, *[0.3] * 4], [True, *[False] * 4], thresholds=(NEVER,))
+    )
     row = figures["thresholds"][PRECISE]
     assert (row["precision"], row["coverage"]) == (None, 0.0)
     assert f"| {PRECISE} | none | – | 0.000 (0.000–0.000) |" in calibration_table(figures)
@@ -152,7 +154,9 @@ def test_the_table_has_the_risk_of_at_least_so_many_clips() -> None:
 
 
 def test_files_are_written(tmp_path: Path) -> None:
-    figures = measure_calibration(pool([0.9, 0.3], [True, False], thresholds=(NEVER,)))
+    figures = measure_calibration(
+        pool([0.9, *[0.3] * 4], [True, *[False] * 4], thresholds=(NEVER,))
+    )
     paths = write_calibration(figures, tmp_path / "new")
     assert [path.name for path in paths] == [
         "table.md", "calibration.json", "reliability.png", "risk_coverage.png",

@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> RunFolder:
     """A run with two test clips and one validation clip, and a temperature of 2."""
     folder = RunFolder(tmp_path / "run")
     folder.write_json("config", {"version": 1})
-    folder.write_json("metrics", dict.fromkeys(METRICS) | {"temperature": 2.0})
+    folder.write_json("metrics", dict.fromkeys(METRICS) | {"temperature": 2.0, "clips": 2})
     validation = ("validation", ["SAVEE/DC_a01"], np.array([SAD]), probabilities([(SAD, 0.5)]))
     test_ids = ["TESS/OAF_back_sad", "SAVEE/DC_a02"]
     test = probabilities([(SAD, 0.9), (SAD, 0.4)])
