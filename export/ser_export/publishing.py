@@ -12,7 +12,6 @@ from ser_export.int8_choice import Tried
 from ser_export.latency import Latency
 from ser_export.model_file import stamped
 from ser_export.model_file import with_figures
-from ser_export.model_file import with_settings
 from ser_export.peak_memory import peak_memory
 from ser_export.record import Decisions
 from ser_export.record import Published
@@ -54,7 +53,6 @@ def publish(bench: Workbench, item: Verified, latency: Latency, out: Path) -> Pu
     candidate, decided, verification = item.candidate, item.decisions, item.verification
     metrics, run = bench.source.run.metrics(), bench.source.run
     metadata = with_figures(candidate.metadata, verification.accuracy, verification.macro_f1)
-    metadata = with_settings(metadata, decided.graph_optimization, decided.threads)
     content = stamped(candidate.content, candidate.kind, metadata)
     path = out / decided.name
     published = Published(

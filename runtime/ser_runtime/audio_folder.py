@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from ser_runtime.errors import AudioError
 from ser_runtime.path_facts import exists
 from ser_runtime.path_facts import is_folder
 from ser_runtime.path_facts import is_regular
+from ser_runtime.path_facts import walk_once
 
 # Of files in folders; a file that is named itself may have any.
 AUDIO_SUFFIXES = frozenset(
@@ -64,17 +64,10 @@ def _audio_below(folder: Path, errors: list[AudioError]) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
         errors.append(AudioError(f"cannot read {error.filename}: {error.strerror}"))
 
-    seen: set[tuple[int, int]] = set()
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
-        # Sorted, so that of two ways to one folder the same is always taken.
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        facts = Path(place).stat()
-        if (facts.st_dev, facts.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((facts.st_dev, facts.st_ino))
+    for place, folders, names in walk_once(folder, unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            path = Path(place, name)
+            path = place / name
             audio = path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".")
             # To open a pipe would wait for its other end. What does not exist is told when it is
             # read.

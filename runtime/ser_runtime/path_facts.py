@@ -9,6 +9,8 @@ a name that is too long, a loop of links. The cause is told when the file is ope
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -43,3 +45,27 @@ def same_file(path: Path, other: Path | int) -> bool:
         return os.path.samestat(os.stat(path), os.stat(other))
     except OSError:
         return False
+
+
+def walk_once(
+    folder: Path, on_error: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As `os.walk`, through links too, but each folder once; folders in the order of their names.
+
+    Args:
+        folder: Where to begin.
+        on_error: Told of each folder that cannot be read.
+
+    Yields:
+        A folder, the names of the folders in it (what the caller removes is not entered), and
+        those of its files.
+    """
+    seen: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=on_error):
+        facts = Path(place).stat()
+        if (facts.st_dev, facts.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        folders.sort()  # of two ways to one folder the same is always taken
+        yield Path(place), folders, names

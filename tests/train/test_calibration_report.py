@@ -162,7 +162,7 @@ def test_files_are_written(tmp_path: Path) -> None:
         "table.md", "calibration.json", "reliability.png", "risk_coverage.png",
     ]  # fmt: skip
     assert all(path.read_bytes().startswith(PNG) for path in paths[2:])
-    assert json.loads(paths[1].read_text(encoding="utf-8"))["clips"] == 2
+    assert json.loads(paths[1].read_text(encoding="utf-8"))["clips"] == 5
 
 
 Run = Callable[..., tuple[int, str, str]]

@@ -172,6 +172,9 @@ def tiny(
     return make
 
 
+RESULTS = Path(__file__).parents[2] / "train" / "results"
+
+
 def no_data() -> Any:
     raise AssertionError("features are computed")
 
@@ -257,3 +260,12 @@ def test_a_run_folder_is_named_after_experiment_split_and_seed(tensorflow: None)
     from ser_train.run import run_folder_name
 
     assert run_folder_name("cnn", "speaker-independent-2", 3) == "cnn-speaker-independent-2-seed3"
+
+
+def test_a_run_of_compact_from_before_is_of_the_first_recipe(tensorflow: None) -> None:
+    from ser_train.run import _what_trains
+
+    committed = RunFolder(RESULTS / "compact-report-seed0").config()
+    assert "augmentation" not in committed["experiment"]
+    today = committed | {"experiment": EXPERIMENTS["compact"].to_dict()}
+    assert _what_trains(committed) == _what_trains(json.loads(json.dumps(today)))

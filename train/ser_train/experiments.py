@@ -14,7 +14,7 @@ from ser_runtime.feature_spec import LOG_MEL
 from ser_runtime.feature_spec import MEL
 from ser_runtime.feature_spec import MFCC
 from ser_runtime.feature_spec import FeatureSpec
-from ser_train.compact.augmentation import Augmentation
+from ser_train.compact.augmentation import FIRST_RECIPE
 
 
 @dataclass(frozen=True)
@@ -252,10 +252,10 @@ EXPERIMENTS: dict[str, Experiment] = {
             note=(
                 "Not in the report: AdamW with a one-cycle learning rate, averaged weights, "
                 "windows cut anywhere from the clips under speed, level, room, noise and channel "
-                "changes, SpecAugment, label smoothing. The last epoch's weights are kept."
+                "changes, SpecAugment, mixup, label smoothing. The last epoch's weights are kept."
             ),
             options={"widths": [20, 40, 80, 120]},
-            augmentation=Augmentation().to_dict(),
+            augmentation=FIRST_RECIPE.to_dict(),
             family="compact",
             monitor="last",
         ),

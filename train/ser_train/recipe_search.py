@@ -19,7 +19,7 @@ import keras
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import RunFolderError
 from ser_runtime.feature_spec import MFCC
-from ser_train.compact.augmentation import Augmentation
+from ser_train.compact.augmentation import FIRST_RECIPE
 from ser_train.corpora import CorpusIndex
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
@@ -44,9 +44,6 @@ _WORDING = (
     "needs",
     "pretrained",
 )
-_FIRST = Augmentation(gain_db=(-10.0, 10.0), mixed=0.5)
-"""Of the first recipe of `compact`, which its search began with."""
-
 _SHORT_WINDOW = dataclasses.replace(MFCC, n_fft=1024, win_length=512, window="hamming")
 
 
@@ -99,7 +96,7 @@ def _of_compact(
     epochs: int = 25,
     **changes: Any,
 ) -> Candidate:
-    augmentation = dataclasses.replace(_FIRST, **(augmented or {})).to_dict()
+    augmentation = dataclasses.replace(FIRST_RECIPE, **(augmented or {})).to_dict()
     changes = {"crop": "centre", "augmentation": augmentation, **changes}
     return Candidate(name, what, "compact", epochs, changes)
 

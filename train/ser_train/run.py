@@ -14,6 +14,7 @@ import keras
 
 from ser_runtime.errors import RunFolderError
 from ser_train.checkpoint import TrainingState
+from ser_train.compact.augmentation import FIRST_RECIPE
 from ser_train.corpora import CorpusIndex
 from ser_train.evaluation import evaluate
 from ser_train.families import FamilyData
@@ -112,7 +113,8 @@ def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without versions and wording, which may differ when a run goes on."""
     # Runs from before these fields have what was then the only choice.
     defaults: dict[str, Any] = {"standardization": "coefficient", "crop": "start", "options": {}}
-    defaults["augmentation"] = {}
+    of_compact = config["experiment"].get("family") == "compact"
+    defaults["augmentation"] = FIRST_RECIPE.to_dict() if of_compact else {}
     defaults |= {"scored_at_once": EVALUATION_BATCH, "family": "features", "monitor": "val_loss"}
     experiment = {key: config["experiment"].get(key, defaults.get(key)) for key in _TRAINING_FIELDS}
     return {

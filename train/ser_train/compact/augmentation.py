@@ -45,7 +45,7 @@ class Augmentation:
     speed: tuple[float, float] = (0.88, 1.14)
     from_start: float = 0.25
     shift: int = 2
-    gain_db: tuple[float, float] = (-30.0, 12.0)
+    gain_db: tuple[float, float] = (-10.0, 10.0)
     tilt_db: tuple[float, float] = (-6.0, 6.0)
     band_limited: float = 0.15
     reverberant: float = 0.2
@@ -56,7 +56,7 @@ class Augmentation:
     masks: int = 2
     mask_bands: int = 10
     mask_frames: int = 28
-    mixed: float = 0.0
+    mixed: float = 0.5
     mix_beta: float = 0.3
     label_smoothing: float = 0.1
 
@@ -73,6 +73,10 @@ class Augmentation:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in fields.items()
         }
+
+
+FIRST_RECIPE = Augmentation(gain_db=(-10.0, 10.0), mixed=0.5)
+"""Of every run from before the augmentation stood in its configuration."""
 
 
 class WindowAugmenter:

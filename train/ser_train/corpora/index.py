@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ import soundfile
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import CorporaError
 from ser_runtime.errors import StorageError
+from ser_runtime.path_facts import walk_once
 from ser_runtime.truncation import truncation
 from ser_train.corpora.clip import Clip
 from ser_train.corpora.naming import ClipName
@@ -137,7 +136,10 @@ def read_corpora(
 
 def _named_files(folder: Path) -> tuple[list[tuple[ClipName, Path]], list[LeftOut]]:
     named, left_out = [], []
-    for path in sorted(_all_below(folder)):
+    found = [
+        place / name for place, folders, names in walk_once(folder) for name in (*names, *folders)
+    ]
+    for path in sorted(found):
         if path.suffix.lower() not in AUDIO_SUFFIXES or path.name.startswith("."):
             continue
         name = parse_clip(path)
@@ -146,19 +148,6 @@ def _named_files(folder: Path) -> tuple[list[tuple[ClipName, Path]], list[LeftOu
         else:
             named.append((name, path))
     return named, left_out
-
-
-def _all_below(folder: Path) -> Iterator[Path]:
-    """All files and folders, through links to folders too, each folder once."""
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders.sort()  # of two ways to one folder the same is always taken
-        facts = Path(place).stat()
-        if (facts.st_dev, facts.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((facts.st_dev, facts.st_ino))
-        yield from (Path(place, name) for name in (*names, *folders))
 
 
 def _first_of_each(clips: Iterable[Clip]) -> tuple[list[Clip], list[LeftOut]]:
