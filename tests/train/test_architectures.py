@@ -111,14 +111,15 @@ def test_the_same_weights_are_the_same_function_on_every_backend(
     np.testing.assert_allclose(outputs, cnn.predict(inputs, verbose=0), atol=1e-5)
 
 
-def test_the_same_weights_are_the_same_parallel_model_on_jax(
-    parallel: Any, tmp_path: Path, small_inputs: np.ndarray
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_same_weights_are_the_same_parallel_model_on_every_backend(
+    parallel: Any, tmp_path: Path, small_inputs: np.ndarray, backend: str
 ) -> None:
     from ser_train.weights import save_weights
 
     save_weights(tmp_path / "weights.npz", parallel)
     outputs = predicted_elsewhere(
-        tmp_path, "jax", "parallel", tmp_path / "weights.npz", small_inputs
+        tmp_path, backend, "parallel", tmp_path / "weights.npz", small_inputs
     )
     np.testing.assert_allclose(outputs, parallel.predict(small_inputs, verbose=0), atol=1e-5)
 

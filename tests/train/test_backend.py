@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +67,20 @@ def test_on_a_cpu_the_automatic_precision_is_float32() -> None:
         "import keras\nprint(keras.config.dtype_policy().name)"
     )
     assert python(code, {"JAX_PLATFORMS": "cpu"}).split() == ["float32"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "which", "passed"), [("torch", "", "4 passed"), ("jax", "float32-two", "1 passed")]
+)
+def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
+    backend: str, which: str, passed: str
+) -> None:
+    file = Path(__file__).with_name("training_elsewhere.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", str(file), "-k", which],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert passed in done.stdout, done.stdout

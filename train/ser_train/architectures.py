@@ -17,6 +17,8 @@ from keras import layers
 from keras import ops
 
 from ser_runtime.labels import EMOTIONS
+from ser_train import fast_layers
+from ser_train.backend import quiet_start
 from ser_train.compact.network import compact
 
 _NORM_AXES = {"time": 1, "channels": -1}
@@ -40,11 +42,11 @@ def cnn_block(x: keras.KerasTensor, name: str, norm: str = "time") -> keras.Kera
     """
     axis = _NORM_AXES[norm]
     for number, (filters, pool) in enumerate(((16, 2), (32, 4), (64, 4)), 1):
-        x = layers.Conv2D(filters, 3, padding="same", name=f"{name}_conv{number}")(x)
-        x = layers.BatchNormalization(axis=axis, name=f"{name}_norm{number}")(x)
+        x = fast_layers.Conv2D(filters, 3, padding="same", name=f"{name}_conv{number}")(x)
+        x = fast_layers.BatchNormalization(axis=axis, name=f"{name}_norm{number}")(x)
         x = layers.ReLU(name=f"{name}_relu{number}")(x)
-        x = layers.MaxPooling2D(pool, name=f"{name}_pool{number}")(x)
-        x = layers.Dropout(0.3, name=f"{name}_dropout{number}")(x)
+        x = fast_layers.MaxPooling2D(pool, name=f"{name}_pool{number}")(x)
+        x = fast_layers.Dropout(0.3, name=f"{name}_dropout{number}")(x)
     return layers.Flatten(name=f"{name}_flatten")(x)
 
 
@@ -60,7 +62,8 @@ def transformer_block(
             batch, embedding), made of it; such a model is no function of one clip.
         pooling: Over the frames: `mean`, as the report says, or `max`.
     """
-    from keras_hub.layers import TransformerEncoder
+    with quiet_start():  # it loads TensorFlow, whatever the backend
+        from keras_hub.layers import TransformerEncoder
 
     x = layers.Permute((2, 1), name="frames_first")(features)
     if attention == "batch":

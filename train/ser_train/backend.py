@@ -48,7 +48,7 @@ def use_backend(
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if name == "tensorflow":
-        with _quiet_start():
+        with quiet_start():
             _set_up_tensorflow(threads)
             import keras
     elif threads and name == "jax":
@@ -82,7 +82,7 @@ def _has_gpu(backend: str) -> bool:
 
 
 @contextmanager
-def _quiet_start() -> Iterator[None]:
+def quiet_start() -> Iterator[None]:
     """Keep what libraries print while they load off the screen, unless loading fails.
 
     TensorFlow's C++ start-up lines ignore its log level, and say nothing to act on.

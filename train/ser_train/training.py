@@ -184,12 +184,18 @@ class Batches(BatchesAhead):
         return self._samples.standardized(which), self._samples.classes[which]
 
 
-class _BatchCallback(keras.callbacks.Callback):
-    """Passes on the number of batches done and the running metrics."""
+class _EpochCallback(keras.callbacks.Callback):
+    """Seeds the dropout, then passes on the number of batches done and the running metrics."""
 
-    def __init__(self, report: Callable[[int, dict[str, float]], None]) -> None:
+    def __init__(
+        self, keys: tuple[int, ...], report: Callable[[int, dict[str, float]], None]
+    ) -> None:
         super().__init__()
-        self._report = report
+        self._keys, self._report = keys, report
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        # Not before `fit`: with PyTorch the first one tries the layers out, which draws.
+        _seed_dropout(self.model, self._keys)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._report(batch + 1, logs or {})
@@ -211,10 +217,12 @@ def _train_epoch(
             progress(state.phase, epoch, done, len(batches), logs)
         allow_interrupt()
 
-    _seed_dropout(model, keys)
+    if keras.backend.backend() != "tensorflow":
+        # There the first `fit` would take a batch to build the metrics with, and not give it back.
+        model.test_on_batch(*batches[0])
     with interrupts_held() as allow_interrupt:
         history = model.fit(
-            batches, epochs=1, shuffle=False, verbose=0, callbacks=[_BatchCallback(report)]
+            batches, epochs=1, shuffle=False, verbose=0, callbacks=[_EpochCallback(keys, report)]
         )
     return {name: float(history.history[name][0]) for name in ("loss", "accuracy")}
 
@@ -251,6 +259,9 @@ def _seed_dropout(model: keras.Model, keys: tuple[int, ...]) -> None:
         generator = getattr(layer, "seed_generator", None) or getattr(layer, "generator", None)
         if generator is not None:
             generator.state.assign([int(rng.integers(2**31)), 0])
+    if keras.backend.backend() == "torch":
+        # Layers without a seed draw from PyTorch's own generator there.
+        keras.utils.set_random_seed(int(rng.integers(2**31)))
 
 
 def search_over(state: TrainingState, recipe: Recipe) -> bool:

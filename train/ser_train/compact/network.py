@@ -15,6 +15,7 @@ from keras import layers
 from keras import ops
 
 from ser_runtime.labels import EMOTIONS
+from ser_train import fast_layers
 
 WIDTHS = (16, 32, 64, 96)
 """Channels of the stem and of the three residual stages."""
@@ -37,8 +38,10 @@ def compact(
     """
     features = layers.Input(shape, name="features")
     x = layers.Reshape((*shape, 1), name="image")(features)
-    x = layers.Conv2D(widths[0], 5, strides=2, padding="same", use_bias=False, name="stem_conv")(x)
-    x = layers.BatchNormalization(momentum=_MOMENTUM, name="stem_norm")(x)
+    x = fast_layers.Conv2D(
+        widths[0], 5, strides=2, padding="same", use_bias=False, name="stem_conv"
+    )(x)
+    x = fast_layers.BatchNormalization(momentum=_MOMENTUM, name="stem_norm")(x)
     x = layers.ReLU(name="stem_relu")(x)
     for number, width in enumerate(widths[1:], 1):
         # The last stage keeps its frames: time is what the pooling looks at.
@@ -62,7 +65,7 @@ def _residual_block(
     weights = layers.Dense(width // _SQUEEZE, activation="relu", name=f"{name}_narrow")(weights)
     weights = layers.Dense(width, activation="sigmoid", name=f"{name}_excite")(weights)
     y = layers.Multiply(name=f"{name}_scaled")([y, weights])
-    x = layers.AveragePooling2D(strides, padding="same", name=f"{name}_pool")(x)
+    x = fast_layers.AveragePooling2D(strides, padding="same", name=f"{name}_pool")(x)
     x = _conv(x, width, 1, (1, 1), f"{name}_skip")
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_sum")([x, y]))
 
@@ -70,10 +73,10 @@ def _residual_block(
 def _conv(
     x: keras.KerasTensor, width: int, size: int, strides: tuple[int, int], name: str
 ) -> keras.KerasTensor:
-    x = layers.Conv2D(
+    x = fast_layers.Conv2D(
         width, size, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
     )(x)
-    return layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x)
+    return fast_layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x)
 
 
 def _attentive_statistics(x: keras.KerasTensor) -> keras.KerasTensor:
