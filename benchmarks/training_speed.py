@@ -1,6 +1,6 @@
-"""Seconds per 1000 samples and epoch of every experiment's network, on TensorFlow and JAX.
+"""Seconds per 1000 samples and epoch of every experiment's network, on each backend of Keras.
 
-    python benchmarks/training_speed.py [--threads 1] [--backends tensorflow jax]
+    python benchmarks/training_speed.py [--threads 1] [--backends jax torch:mixed_bfloat16]
 
 Each row has a process of its own; beside it stands, from the same process, how long numpy's
 matrix product takes for the same multiplications. Prints a Markdown table; median of the repeats.
@@ -17,14 +17,19 @@ import time
 
 import numpy as np
 
-SAMPLES, REPEATS, BATCH = 320, 5, 32
+SAMPLES, REPEATS = 192, 3
 MATRIX = 1024
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--backends", nargs="+", default=["tensorflow", "jax"])
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        default=["tensorflow", "tensorflow:mixed_bfloat16", "jax", "torch", "torch:mixed_bfloat16"],
+        metavar="BACKEND[:PRECISION]",
+    )
     parser.add_argument("--one", nargs=2, metavar=("EXPERIMENT", "BACKEND"), help="this row alone")
     arguments = parser.parse_args()
     if arguments.one:
@@ -36,7 +41,7 @@ def main() -> None:
     networks = {
         (row.architecture, row.spec): row.id
         for row in reversed(EXPERIMENTS.values())
-        if row.family == "features"
+        if row.family in ("features", "compact")
     }
     print(
         "| network | backend | s per 1000 samples | GMAC per sample | same multiplications "
@@ -67,20 +72,24 @@ def measure(name: str, backend: str, threads: int) -> dict[str, float]:
     from ser_train.backend import use_backend
     from ser_train.experiments import EXPERIMENTS
 
-    use_backend(backend, threads, "auto")
+    backend, _, precision = backend.partition(":")
+    use_backend(backend, threads, precision or "auto")
+    from ser_train.compact.training import build_compact
     from ser_train.training import build_model
 
     experiment = EXPERIMENTS[name]
-    model = build_model(experiment, 0)
+    of_compact = experiment.family == "compact"
+    model = build_compact(experiment, 0, 1000, 1) if of_compact else build_model(experiment, 0)
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((SAMPLES, *experiment.spec.shape), np.float32)
     classes = rng.integers(0, 7, SAMPLES)
+    targets = np.eye(7, dtype=np.float32)[classes] if of_compact else classes
     # The backward pass multiplies twice for each multiplication of the forward one.
     gmac = 3 * sum(map(multiplications, model.layers)) / 1e9
     seconds, products = [], []
     for repeat in range(1 + REPEATS):
         started = time.perf_counter()
-        model.fit(inputs, classes, batch_size=BATCH, verbose=0)
+        model.fit(inputs, targets, batch_size=experiment.batch_size, verbose=0)
         if repeat:  # the first one builds the graph
             seconds.append(1000 / SAMPLES * (time.perf_counter() - started))
             products.append(1000 * gmac * seconds_per_gmac())
