@@ -187,6 +187,19 @@ def test_every_random_layer_of_a_parallel_model_is_seeded_by_the_epoch(
     assert not set(first) & set(second)
 
 
+def test_every_dropout_of_a_parallel_model_is_the_fast_one(
+    training: ModuleType, parallel_experiment: Experiment
+) -> None:
+    import keras
+
+    from ser_train.fast_layers import Dropout
+
+    layers = training.build_model(parallel_experiment, 0)._flatten_layers()
+    dropouts = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    assert len(dropouts) == 2 * 3 + 4 * 3
+    assert all(isinstance(layer, Dropout) for layer in dropouts)
+
+
 def test_no_two_random_layers_share_a_seed(
     training: ModuleType, parallel_experiment: Experiment
 ) -> None:

@@ -46,7 +46,7 @@ def cnn_block(x: keras.KerasTensor, name: str, norm: str = "time") -> keras.Kera
         x = fast_layers.BatchNormalization(axis=axis, name=f"{name}_norm{number}")(x)
         x = layers.ReLU(name=f"{name}_relu{number}")(x)
         x = fast_layers.MaxPooling2D(pool, name=f"{name}_pool{number}")(x)
-        x = fast_layers.Dropout(0.3, name=f"{name}_dropout{number}")(x)
+        x = layers.Dropout(0.3, name=f"{name}_dropout{number}")(x)
     return layers.Flatten(name=f"{name}_flatten")(x)
 
 

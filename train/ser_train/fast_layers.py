@@ -74,14 +74,15 @@ class AveragePooling2D(layers.AveragePooling2D):
 
 
 class Dropout(layers.Dropout):
-    """As `keras.layers.Dropout`, without a noise shape."""
+    """As `keras.layers.Dropout`, without a noise shape: uniform numbers, which are drawn faster."""
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Of any shape; the same shape is returned."""
         if not (_on_torch() and training and self.rate > 0):
             return super().call(inputs, training=training)
         drawn = keras.random.uniform(inputs.shape, seed=self.seed_generator)
-        return inputs * (drawn >= self.rate) / (1 - self.rate)
+        kept = (drawn >= self.rate).to(inputs.dtype)
+        return inputs * (kept * (1 / (1 - self.rate)))
 
 
 class BatchNormalization(layers.BatchNormalization):
@@ -105,6 +106,13 @@ class BatchNormalization(layers.BatchNormalization):
             for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
         return outputs.movedim(1, self.axis)
+
+
+def quicken_dropout(model: keras.Model) -> None:
+    """Make every dropout of a model this module's, also those that other layers made themselves."""
+    for layer in model._flatten_layers():
+        if type(layer) is layers.Dropout and layer.noise_shape is None:
+            layer.__class__ = Dropout
 
 
 def _value(variable: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from ser_train.checkpoint import save_checkpoint
 from ser_train.dataset import Dataset
 from ser_train.dataset import Samples
 from ser_train.experiments import Experiment
+from ser_train.fast_layers import quicken_dropout
 from ser_train.interrupts import interrupts_held
 from ser_train.pretrained_weights import PretrainedWeights
 
@@ -72,6 +73,7 @@ def compile_model(model: keras.Model, learning_rate: float) -> None:
 
 def compile_with(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: str) -> None:
     """Give a model a loss and an optimizer whose state can be stored and restored."""
+    quicken_dropout(model)
     model.compile(
         optimizer=optimizer,
         loss=loss,
