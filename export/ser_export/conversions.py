@@ -39,29 +39,33 @@ def onnx_int8_dynamic(source: Source) -> bytes:
 
 
 def onnx_int8_weights_dynamic(source: Source) -> bytes:
-    """Matrix products in int8, the convolutions' weights kept as int8."""
+    """Matrix products in int8, all other weights kept as int8."""
     from ser_export.onnx_quantization import quantize_dynamic
     from ser_export.onnx_quantization import quantize_weights
 
-    graph = quantize_weights(quantize_dynamic(source.graph, _PRODUCTS), _CONVOLUTION)
+    dynamic = quantize_dynamic(source.graph, _PRODUCTS, small=False)
+    graph = quantize_weights(dynamic, _CONVOLUTION + _PRODUCTS)
     return graph.SerializeToString(deterministic=True)
 
 
 def onnx_int8_static(source: Source) -> bytes:
-    """Convolutions and matrix products in int8, calibrated."""
+    """Convolutions and matrix products in int8, calibrated; weights of small ones kept as int8."""
     from ser_export.onnx_quantization import quantize_static
+    from ser_export.onnx_quantization import quantize_weights
 
-    graph = quantize_static(source.graph, _CONVOLUTION + _PRODUCTS, source.calibration())
-    return graph.SerializeToString(deterministic=True)
+    static = quantize_static(source.graph, _CONVOLUTION + _PRODUCTS, source.calibration())
+    return quantize_weights(static, _PRODUCTS).SerializeToString(deterministic=True)
 
 
 def onnx_int8_static_dynamic(source: Source) -> bytes:
-    """Convolutions in int8, calibrated; matrix products quantized as they come."""
+    """Convolutions in int8, calibrated; products quantized as they come, weights of small ones."""
     from ser_export.onnx_quantization import quantize_dynamic
     from ser_export.onnx_quantization import quantize_static
+    from ser_export.onnx_quantization import quantize_weights
 
     static = quantize_static(source.graph, _CONVOLUTION, source.calibration())
-    return quantize_dynamic(static, _PRODUCTS).SerializeToString(deterministic=True)
+    graph = quantize_weights(quantize_dynamic(static, _PRODUCTS, small=False), _PRODUCTS)
+    return graph.SerializeToString(deterministic=True)
 
 
 def onnx_waveform(source: Source) -> bytes:

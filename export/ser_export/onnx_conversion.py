@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf2onnx
 
 from ser_export.canonical_graph import make_canonical
+from ser_export.graph_simplification import simplify
 from ser_export.time_normalization import speed_up_time_normalization
 
 OPSET = 17
@@ -35,5 +36,6 @@ def convert_to_onnx(model: keras.Model) -> onnx.ModelProto:
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     speed_up_time_normalization(graph)
+    simplify(graph)
     make_canonical(graph)
     return graph

@@ -28,6 +28,10 @@ from ser_export.canonical_graph import make_canonical
 _FEWEST_WEIGHTS = 256
 """Below it, the scales and nodes of a tensor take more than its weights in int8 save."""
 
+_FEWEST_MULTIPLICATIONS = 100_000
+"""Below it, quantizing what a matrix product takes and gives costs more time than int8 saves: the
+last layers, and the squeezed channels of `compact`."""
+
 
 class _Windows(CalibrationDataReader):
     """Calibration inputs, one window at a time."""
@@ -49,7 +53,8 @@ def quantize_static(
 
     A convolution of a single channel, the first, stays in float: it has little to multiply, and its
     input, features, the widest range of all (`cnn` in int8 takes 0.85 of the time of fp32 so, and
-    took 1.6 with that convolution in int8: `export/results/`, now and before).
+    took 1.6 with that convolution in int8: `export/results/`, now and before). So do small matrix
+    products, and pooling by the average, which in int8 takes ONNX Runtime several times as long.
 
     Args:
         graph: Stays as it is.
@@ -63,22 +68,28 @@ def quantize_static(
             path,
             _Windows(graph.graph.input[0].name, calibration),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(operators),
+            # After one of them, ReLU is the zero point of its range, and needs no node.
+            op_types_to_quantize=[*operators, "Relu"],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=_single_channel_convolutions(graph),
+            nodes_to_exclude=_single_channel_convolutions(graph) + _small_products(graph),
             extra_options={"MatMulConstBOnly": True},
         )
-        return _canonical(onnx.load(path))
+        quantized = onnx.load(path)
+        _average_in_float(quantized.graph)
+        return _canonical(quantized)
 
 
-def quantize_dynamic(graph: onnx.ModelProto, operators: Sequence[str]) -> onnx.ModelProto:
+def quantize_dynamic(
+    graph: onnx.ModelProto, operators: Sequence[str], small: bool = True
+) -> onnx.ModelProto:
     """Operators in int8, weights per channel, activations by the range of each input.
 
     Args:
         graph: Stays as it is.
         operators: `MatMul`, `Gemm`; a product of two activations stays in float.
+        small: Whether those that take few multiplications, too: they are faster in float.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -88,6 +99,7 @@ def quantize_dynamic(graph: onnx.ModelProto, operators: Sequence[str]) -> onnx.M
             op_types_to_quantize=list(operators),
             per_channel=True,
             weight_type=QuantType.QInt8,
+            nodes_to_exclude=[] if small else _small_products(graph),
             extra_options={"MatMulConstBOnly": True},
         )
         return _canonical(onnx.load(path))
@@ -139,6 +151,34 @@ def _single_channel_convolutions(graph: onnx.ModelProto) -> list[str]:
         for node in graph.graph.node
         if node.op_type == "Conv" and channels.get(node.input[1]) == [1]
     ]
+
+
+def _small_products(graph: onnx.ModelProto) -> list[str]:
+    """Names of products that take few multiplications a window; none of unknown shape."""
+    weights = {tensor.name: int(np.prod(tensor.dims)) for tensor in graph.graph.initializer}
+    inferred = onnx.shape_inference.infer_shapes(graph).graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in inferred.value_info
+    }
+    small = []
+    for node in graph.graph.node:
+        if node.op_type in ("MatMul", "Gemm") and node.input[1] in weights:
+            rows = int(np.prod(shapes.get(node.input[0], [0, 0])[1:-1]))
+            if 0 < rows * weights[node.input[1]] < _FEWEST_MULTIPLICATIONS:
+                small.append(node.name)
+    return small
+
+
+def _average_in_float(graph: onnx.GraphProto) -> None:
+    """Let AveragePool have the values that were quantized for others, not what came out of that."""
+    maker = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        if node.op_type != "AveragePool":
+            continue
+        back = maker.get(node.input[0])
+        if back is not None and back.op_type == "DequantizeLinear":
+            node.input[0] = maker[back.input[0]].input[0]
 
 
 def _worth_it(tensor: onnx.TensorProto) -> bool:

@@ -11,8 +11,10 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from onnx import helper
 from onnx import numpy_helper
 
+from ser_export.canonical_graph import make_canonical
 from ser_export.onnx_quantization import quantize_dynamic
 from ser_export.onnx_quantization import quantize_static
 from ser_export.onnx_quantization import quantize_weights
@@ -175,3 +177,73 @@ def test_a_channel_of_zeros_stays_zero(small_graph: onnx.ModelProto) -> None:
     inputs = np.random.default_rng(2).standard_normal((2, 32, 32), np.float32)
     quantized = quantize_weights(graph, ("Conv", "MatMul"))
     np.testing.assert_allclose(answer(quantized, inputs), answer(graph, inputs), atol=0.02)
+
+
+@pytest.fixture(scope="module")
+def mixed_graph() -> onnx.ModelProto:
+    """Convolution, ReLU, pooling by the average, convolution; a large and a small product; ReLU."""
+    rng = np.random.default_rng(0)
+    shapes = {"c1": (4, 2, 3, 3), "c2": (4, 4, 3, 3), "w1": (64, 256), "w2": (256, 7)}
+    tensors = [
+        numpy_helper.from_array((0.1 * rng.standard_normal(shape)).astype(np.float32), name)
+        for name, shape in shapes.items()
+    ]
+    tensors.append(numpy_helper.from_array(np.array([-1, 16, 64]), "sizes"))
+    nodes = [
+        helper.make_node("Conv", ["features", "c1"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("AveragePool", ["b"], ["c"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["c", "c2"], ["d"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["b", "c2"], ["d2"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["d", "d2"], ["e"]),
+        helper.make_node("Reshape", ["e", "sizes"], ["f"]),
+        helper.make_node("MatMul", ["f", "w1"], ["g"]),
+        helper.make_node("Relu", ["g"], ["h"]),
+        helper.make_node("ReduceMean", ["h"], ["i"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["i", "w2"], ["j"]),
+        helper.make_node("Softmax", ["j"], ["probabilities"]),
+    ]
+    x, y = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("features", ["b", 2, 32, 32]), ("probabilities", ["b", 7]))
+    )
+    graph = helper.make_graph(nodes, "test", [x], [y], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    make_canonical(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+@pytest.fixture(scope="module")
+def statically(mixed_graph: onnx.ModelProto) -> onnx.ModelProto:
+    inputs = np.random.default_rng(1).standard_normal((4, 2, 32, 32), np.float32)
+    quantized = quantize_static(mixed_graph, ("Conv", "MatMul"), inputs)
+    assert np.abs(answer(quantized, inputs) - answer(mixed_graph, inputs)).max() < 0.01
+    return quantized
+
+
+def test_pooling_by_the_average_gets_what_was_not_quantized(statically: onnx.ModelProto) -> None:
+    maker = {output: node for node in statically.graph.node for output in node.output}
+    (pool,) = (node for node in statically.graph.node if node.op_type == "AveragePool")
+    assert maker[pool.input[0]].op_type != "DequantizeLinear"
+
+
+def test_static_quantization_leaves_small_products_in_float(statically: onnx.ModelProto) -> None:
+    maker = {output: node.op_type for node in statically.graph.node for output in node.output}
+    large, small = (node for node in statically.graph.node if node.op_type == "MatMul")
+    assert [maker.get(name) for name in large.input] == ["DequantizeLinear"] * 2
+    assert [maker.get(name) for name in small.input] == ["ReduceMean", None]
+
+
+def test_a_relu_after_what_is_quantized_needs_no_node(
+    mixed_graph: onnx.ModelProto, statically: onnx.ModelProto
+) -> None:
+    assert (kinds(mixed_graph)["Relu"], kinds(statically)["Relu"]) == (2, 0)
+
+
+@pytest.mark.parametrize(("small", "products"), [(True, 2), (False, 1)])
+def test_small_products_are_quantized_dynamically_where_that_is_asked_for(
+    small: bool, products: int, mixed_graph: onnx.ModelProto
+) -> None:
+    quantized = quantize_dynamic(mixed_graph, ("MatMul", "Gemm"), small=small)
+    assert kinds(quantized)["MatMulInteger"] == products
