@@ -128,20 +128,26 @@ class FeatureKernels:
 
     def _compute_power(self, block: list[NDArray[np.float32]]) -> int:
         """Fill the first rows of `_power`; returns their number."""
-        power, count = _rows(self._power), 0
+        power, count, waiting = _rows(self._power), 0, 0
         for frames in block:
-            for start in range(0, len(frames), _TRANSFORMED):
-                part = frames[start : start + _TRANSFORMED]
-                self._transform(part, power[count : count + len(part)])
-                count += len(part)
-        return count
+            while len(frames):
+                part = frames[: _TRANSFORMED - waiting]
+                # A product of float32 and float64 would be cast in small pieces: it takes longer.
+                self._windowed[waiting : waiting + len(part)] = part
+                waiting += len(part)
+                frames = frames[len(part) :]
+                if waiting == _TRANSFORMED:
+                    self._transform(power[count : count + waiting])
+                    count += waiting
+                    waiting = 0
+        if waiting:
+            self._transform(power[count : count + waiting])
+        return count + waiting
 
-    def _transform(self, frames: NDArray[np.float32], power: NDArray[np.float32]) -> None:
-        """Power spectra: float32 [count, bins], of up to `_TRANSFORMED` frames."""
-        count = len(frames)
+    def _transform(self, power: NDArray[np.float32]) -> None:
+        """Power spectra of the first frames of `_windowed`: float32 [count, bins]."""
+        count = len(power)
         windowed = self._windowed[:count]
-        # A product of float32 and float64 would be cast in small pieces: that takes longer.
-        windowed[:] = frames
         np.multiply(windowed, self._analysis, out=windowed)
         spectrum = self._spectrum[:count]
         np.fft.rfft(self._padded[:count], out=spectrum)

@@ -26,7 +26,8 @@ class Standardization:
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Standardized features: float32 [..., coefficients, frames]."""
-        return (features - self.mean) / self.deviation
+        standardized = features - self.mean
+        return np.divide(standardized, self.deviation, out=standardized)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: little-endian float32 in base64, with the shape."""

@@ -61,15 +61,17 @@ def test_no_shipped_model_learnt_the_reports_faulty_labels(name: str) -> None:
 def stored_weights(graph: onnx.ModelProto) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Weights of convolutions and products in order, and their scales where these stand beside."""
     constants = {t.name: numpy_helper.to_array(t) for t in graph.graph.initializer}
-    whole = {n.output[0]: n for n in graph.graph.node if n.op_type == "DequantizeLinear"}
+    made_by = {node.output[0]: node for node in graph.graph.node}
     found: list[tuple[np.ndarray, np.ndarray | None]] = []
     for node in graph.graph.node:
         if node.op_type not in ("Conv", "MatMul", "Gemm", "MatMulInteger"):
             continue
         name, scale = node.input[1], None
-        if name in whole:
-            name, scale_name = whole[name].input[:2]
-            scale = constants[scale_name]
+        maker = made_by.get(name)
+        if maker is not None and maker.op_type in ("DequantizeLinear", "Mul"):
+            name, scale = maker.input[0], constants.get(maker.input[1])
+            if (cast := made_by.get(name)) is not None and cast.op_type == "Cast":
+                name = cast.input[0]
         if name in constants:
             weights = constants[name]
             if scale is not None and scale.size > 1:
