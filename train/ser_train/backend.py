@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import nullcontext
 
 from ser_runtime.errors import MissingExtraError
 
@@ -65,6 +66,15 @@ def use_backend(
         precision = "mixed_bfloat16" if _has_gpu(name) else "float32"
     keras.config.set_dtype_policy(precision)
     return name
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python, numpy and Keras' backend."""
+    import keras
+
+    # Keras loads TensorFlow for it wherever that is installed.
+    with nullcontext() if "tensorflow" in sys.modules else quiet_start():
+        keras.utils.set_random_seed(seed)
 
 
 def _has_gpu(backend: str) -> bool:

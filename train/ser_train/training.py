@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ser_runtime.errors import TrainingError
 from ser_train.architectures import make_architecture
+from ser_train.backend import set_random_seed
 from ser_train.checkpoint import LAST
 from ser_train.checkpoint import TrainingState
 from ser_train.checkpoint import load_checkpoint
@@ -60,7 +61,7 @@ class Recipe:
 
 def build_model(experiment: Experiment, seed: int) -> keras.Model:
     """An untrained, compiled model with the weights of a seed."""
-    keras.utils.set_random_seed(seed)
+    set_random_seed(seed)
     model = make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
     compile_model(model, experiment.learning_rate)
     return model
@@ -263,7 +264,7 @@ def _seed_dropout(model: keras.Model, keys: tuple[int, ...]) -> None:
             generator.state.assign([int(rng.integers(2**31)), 0])
     if keras.backend.backend() == "torch":
         # Layers without a seed draw from PyTorch's own generator there.
-        keras.utils.set_random_seed(int(rng.integers(2**31)))
+        set_random_seed(int(rng.integers(2**31)))
 
 
 def search_over(state: TrainingState, recipe: Recipe) -> bool:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ser_runtime.labels import EMOTIONS
 from ser_train.architectures import make_architecture
+from ser_train.backend import set_random_seed
 from ser_train.compact.augmentation import Augmentation
 from ser_train.compact.augmentation import WindowAugmenter
 from ser_train.compact.augmentation import mask
@@ -82,7 +83,7 @@ def build_compact(experiment: Experiment, seed: int, steps: int, epochs: int) ->
         steps: Of one epoch.
         epochs: Of the whole schedule.
     """
-    keras.utils.set_random_seed(seed)
+    set_random_seed(seed)
     model = make_architecture(experiment.architecture, experiment.spec.shape, experiment.options)
     optimizer = AveragingAdamW(
         one_cycle(experiment.learning_rate, steps * epochs),

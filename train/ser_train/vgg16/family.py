@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import WeightsError
+from ser_train.backend import set_random_seed
 from ser_train.checkpoint import TrainingState
 from ser_train.corpora import CorpusIndex
 from ser_train.describe import NetworkLayers
@@ -186,7 +187,7 @@ def pretrained_network(recipe: Recipe, seed: int) -> Vgg16Network:
         raise WeightsError(
             f"{recipe.experiment.id} starts from pretrained weights: name them with --weights"
         )
-    keras.utils.set_random_seed(seed)
+    set_random_seed(seed)
     network = make_network(Vgg16Options.from_dict(recipe.experiment.options))
     load_vgg16(network.base, recipe.weights)
     return network
