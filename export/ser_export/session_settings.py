@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_export.latency import undisturbed_seconds
 from ser_runtime.onnx_backend import onnxruntime
 
 LEVELS = {
@@ -42,10 +42,9 @@ def choose_settings(path: Path, inputs: NDArray[np.float32]) -> tuple[str, int]:
         feed = {name: inputs[turn % len(inputs)][None]}
         for row, session in enumerate(sessions):
             session.run(None, feed)
-            started = time.perf_counter()
-            session.run(None, feed)
+            seconds = undisturbed_seconds(lambda: session.run(None, feed))  # noqa: B023
             if turn >= 0:
-                times[row, turn] = time.perf_counter() - started
+                times[row, turn] = seconds
     relative = np.median(times / times[settings.index(DEFAULT)], axis=1)
     return best_setting(dict(zip(settings, relative.tolist(), strict=True)))
 
