@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -114,6 +116,27 @@ def test_ctrl_c_in_a_training_ends_with_130_and_no_traceback(
     assert "interrupted" in heard.splitlines()[-1]
     assert "Traceback" not in heard
     assert not left_behind(runs)
+
+
+def test_a_training_that_was_broken_off_can_be_made_longer_and_not_shorter_than_it_is(
+    interrupted: tuple[Path, int, str],
+    run_module: Command,
+    train_cnn: list[object],
+    tiny_run: Path,
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(interrupted[0], tmp_path, dirs_exist_ok=True)
+    run = tmp_path / tiny_run.name
+    before = json.loads((run / "config.json").read_text())
+    shorter = run_module("ser_train", *train_cnn, "--out", tmp_path, "--max-epochs", 1)
+    assert shorter.returncode == 9
+    assert re.search(r"another max_epochs that has searched \d epochs", shorter.stderr)
+    assert json.loads((run / "config.json").read_text()) == before
+    longer = run_module("ser_train", *train_cnn, "--out", tmp_path, "--max-epochs", 4)
+    assert longer.returncode == 0, longer.stderr
+    assert "going on from" in longer.stderr
+    assert json.loads((run / "config.json").read_text()) == before | {"max_epochs": 4}
+    assert len(json.loads((run / "history.json").read_text())["search"]["val_loss"]) == 4
 
 
 @pytest.mark.parametrize("written", [0, 1_000_000], ids=["workers start", "workers compute"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from ser_runtime.errors import RunFolderError
 from ser_runtime.labels import EMOTIONS
+from ser_train.checkpoint import LAST
 from ser_train.corpora import CorpusIndex
 from ser_train.experiments import EXPERIMENTS
 from ser_train.features.cache import cached_features
@@ -207,6 +209,20 @@ def test_a_complete_run_of_other_settings_is_read_where_these_do_not_matter(
     assert other.differs_in() == ["max_epochs"]
     with pytest.raises(RunFolderError, match="another seed"):
         complete_run(tiny(tiny_run, seed=1), no_data, any_settings=True)
+
+
+@pytest.mark.parametrize(("monitor", "taken_over"), [("val_loss", True), (LAST, False)])
+def test_a_run_under_way_takes_another_length_unless_its_learning_rate_follows_it(
+    tiny: Callable[..., Any], tmp_path: Path, monitor: str, taken_over: bool
+) -> None:
+    begun, other = tiny(tmp_path, max_epochs=3), tiny(tmp_path, max_epochs=2)
+    for run in (begun, other):
+        experiment = dataclasses.replace(run.recipe.experiment, monitor=monitor)
+        object.__setattr__(run.recipe, "experiment", experiment)
+    begun.folder.write_json("config", begun.config())
+    other.take_over_length()
+    assert (other.differs_in() == []) == taken_over
+    assert begun.folder.config()["max_epochs"] == (2 if taken_over else 3)
 
 
 def test_other_versions_of_libraries_are_not_another_configuration(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -101,26 +104,41 @@ def load_checkpoint(path: Path, model: keras.Model) -> TrainingState:
     Raises:
         RunFolderError: If the file is damaged or of another model.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        facts: dict[str, Any] = json.loads(str(arrays["state"]))
+    with _checked(path), path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        arrays = dict(stored)
+        state = _state(arrays)
         model.set_weights(_numbered(arrays, "weight"))
         for variable, value in zip(
             model.optimizer.variables, _numbered(arrays, "optimizer"), strict=True
         ):
             variable.assign(value)
-        return TrainingState(
-            facts["phase"],
-            facts["history"],
-            facts["best_epoch"],
-            _numbered(arrays, "best") or None,
-        )
+        return dataclasses.replace(state, best_weights=_numbered(arrays, "best") or None)
+
+
+def read_state(path: Path) -> TrainingState:
+    """How far a checkpoint is, without its weights.
+
+    Raises:
+        RunFolderError: If the file is damaged.
+    """
+    with _checked(path), path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return _state(stored)
+
+
+@contextmanager
+def _checked(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise RunFolderError(
             f"the checkpoint {path} is damaged or of another model ({error}): "
             "remove it, or start anew with --fresh"
         ) from error
+
+
+def _state(arrays: Mapping[str, NDArray[Any]]) -> TrainingState:
+    facts: dict[str, Any] = json.loads(str(arrays["state"]))
+    return TrainingState(facts["phase"], facts["history"], facts["best_epoch"])
 
 
 def _numbered(arrays: dict[str, NDArray[Any]], name: str) -> list[NDArray[Any]]:

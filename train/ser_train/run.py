@@ -13,7 +13,9 @@ from typing import Any
 import keras
 
 from ser_runtime.errors import RunFolderError
+from ser_train.checkpoint import LAST
 from ser_train.checkpoint import TrainingState
+from ser_train.checkpoint import read_state
 from ser_train.compact.augmentation import FIRST_RECIPE
 from ser_train.corpora import CorpusIndex
 from ser_train.evaluation import evaluate
@@ -26,6 +28,7 @@ from ser_train.run_folder import RunFolder
 from ser_train.splits import Split
 from ser_train.tensorboard_log import TensorBoardLog
 from ser_train.training import EVALUATION_BATCH
+from ser_train.training import SEARCH
 from ser_train.training import BatchProgress
 from ser_train.training import EpochReport
 from ser_train.training import Recipe
@@ -108,6 +111,25 @@ class Run:
                 "choose another --out, or start anew with --fresh"
             )
 
+    def take_over_length(self) -> None:
+        """Give a run that is under way this one's `max_epochs`, if that is all it differs in.
+
+        What was trained so far is the same, unless the learning rate follows the length. A search
+        that has gone further stays what it is: it has seen more.
+        """
+        folder, epochs = self.folder, self.recipe.max_epochs
+        scheduled = self.recipe.experiment.monitor == LAST
+        if folder.complete or scheduled or self.differs_in() != ["max_epochs"]:
+            return
+        if folder.checkpoint.exists():
+            state = read_state(folder.checkpoint)
+            if (searched := len(state.val_losses(SEARCH))) > epochs or state.phase != SEARCH:
+                raise RunFolderError(
+                    f"{folder.path} holds a run with another max_epochs that has searched "
+                    f"{searched} epochs: choose another --out, or start anew with --fresh"
+                )
+        folder.write_json("config", folder.config() | {"max_epochs": epochs})
+
 
 def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without versions and wording, which may differ when a run goes on."""
@@ -159,6 +181,7 @@ def complete_run(
         StorageError: If the disk is full.
     """
     folder = run.folder
+    run.take_over_length()
     run.refuse_other_config(SETTINGS if any_settings and folder.complete else ())
     if folder.complete:
         return folder.metrics()

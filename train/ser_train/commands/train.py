@@ -10,6 +10,7 @@ from typing import Any
 
 from ser_runtime.extras import require_extra
 from ser_train.backend import use_backend
+from ser_train.checkpoint import LAST
 from ser_train.commands.arguments import add_backend
 from ser_train.commands.arguments import add_corpora
 from ser_train.commands.arguments import add_protocol
@@ -54,7 +55,8 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
             "--max-epochs",
             type=positive,
             metavar="N",
-            help=f"stop the search for the best epoch here (default {experiment.max_epochs})",
+            help=f"stop the search for the best epoch here (default {experiment.max_epochs})"
+            + ("" if experiment.monitor == LAST else "; one that was broken off may get another"),
         )
         parser.add_argument(
             "--repeat",
