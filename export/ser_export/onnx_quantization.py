@@ -52,7 +52,7 @@ def quantize_static(
     """Operators in int8, weights per channel, ranges of activations as calibration shows them.
 
     A convolution of a single channel, the first, stays in float: it has little to multiply, and its
-    input, features, the widest range of all (`cnn` in int8 takes 0.85 of the time of fp32 so, and
+    input, features, the widest range of all (`cnn` in int8 takes 0.87 of the time of fp32 so, and
     took 1.6 with that convolution in int8: `export/results/`, now and before). So do small matrix
     products, and pooling by the average, which in int8 takes ONNX Runtime several times as long.
 
