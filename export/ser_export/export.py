@@ -41,7 +41,8 @@ from ser_train.families import SCORED_IN_FLOAT32
 from ser_train.run_folder import RunFolder
 
 RUNTIMES = ("onnx", "litert")
-_INT8_NAMES = {"onnx": "-int8", "litert": "-litert-int8"}
+INT8_NAMES = {"onnx": "-int8", "litert": "-int8-litert"}
+"""What the chosen int8 file has behind the model's name: of no format that can be asked for."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def _choose(bench: Workbench, request: Request, name: str, progress: Progress) -
     )
     candidate = bench.candidate(chosen.format)
     # Of their own for each runtime: the records beside the files go by it.
-    stem = name if request.plain_name else f"{name}{_INT8_NAMES[candidate.kind.runtime]}"
+    stem = name if request.plain_name else f"{name}{INT8_NAMES[candidate.kind.runtime]}"
     decided = Decisions(chosen.format, f"{stem}{candidate.kind.suffix}")
     decided = _with_settings(bench, candidate, decided)
     return _Wanted(bench.with_settings(candidate, decided), decided, (baseline, *shown))

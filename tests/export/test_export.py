@@ -176,8 +176,17 @@ def test_what_was_tried_is_told_with_what_became_of_it(smaller: Any) -> None:
     (chosen,) = (item for item in tried if item.verdict.startswith("chosen"))
     last = smaller.published[-1]
     assert last.decisions.format == chosen.format
-    assert last.path.name == f"model-int8{FORMATS[chosen.format].suffix}"
+    assert last.path.suffix == FORMATS[chosen.format].suffix
     assert last.tried == smaller.tried
+
+
+def test_the_chosen_int8_file_has_the_name_of_no_format(export: ModuleType) -> None:
+    """Else `--all` would put it in that one's place, and tell of both."""
+    of_formats = {row.file_name("model") for row in FORMATS.values()}
+    chosen = {f"model{export.INT8_NAMES[row.runtime]}{row.suffix}" for row in FORMATS.values()}
+    assert not of_formats & chosen
+    records = {record_path(Path(name)) for name in of_formats | chosen}
+    assert len(records) == len(of_formats | chosen)
 
 
 def test_an_int8_variant_is_chosen_by_validation_clips(
