@@ -48,7 +48,8 @@ def choose_run(model: str, runs: Path) -> RunFolder:
         return _complete(RunFolder(candidates[0]))
     raise RunFolderError(
         f"no run of {experiment.id} on the protocol `{experiment.protocol}` in {runs}: "
-        f"train one with `ser-train {experiment.id} --corpora DIR`, or give a run folder"
+        f"train one with `ser-train {experiment.id} --corpora DIR`, or give a run folder, "
+        "or the folder of such by --runs (in a clone: train/results, with --corpora DIR)"
     )
 
 
