@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from onnx import helper
 from onnx import numpy_helper
 
+from ser_export.graph_shapes import inferred_shapes
+
 
 def simplify(model: onnx.ModelProto) -> None:
     """Put fewer nodes for the same function; what no output needs any more stays.
@@ -160,11 +162,7 @@ class _Graph:
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
         self._maker = {output: node for node in graph.node for output in node.output}
         self._uses = [name for node in graph.node for name in node.input]
-        inferred = onnx.shape_inference.infer_shapes(model).graph
-        self.shapes = {
-            value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-            for value in (*inferred.input, *inferred.value_info, *inferred.output)
-        }
+        self.shapes = inferred_shapes(model)
 
     def made_by(self, name: str, kind: str) -> onnx.NodeProto | None:
         """The node that makes a value, if it is of a kind."""

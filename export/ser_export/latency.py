@@ -2,7 +2,7 @@
 
 Models are timed in turn, window by window, so that a busy machine slows all of them alike: the
 ratios hold where the milliseconds do not. An inference that the system breaks off, to let another
-process run, is timed again: the wait is a hundred times what a small network takes.
+process run, is timed again: the wait is many times what a small network takes.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from onnxruntime.quantization import QuantFormat
 from onnxruntime.quantization import QuantType
 
 from ser_export.canonical_graph import make_canonical
+from ser_export.graph_shapes import inferred_shapes
 
 _FEWEST_WEIGHTS = 256
 """Below it, the scales and nodes of a tensor take more than its weights in int8 save."""
@@ -156,11 +157,7 @@ def _single_channel_convolutions(graph: onnx.ModelProto) -> list[str]:
 def _small_products(graph: onnx.ModelProto) -> list[str]:
     """Names of products that take few multiplications a window; none of unknown shape."""
     weights = {tensor.name: int(np.prod(tensor.dims)) for tensor in graph.graph.initializer}
-    inferred = onnx.shape_inference.infer_shapes(graph).graph
-    shapes = {
-        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in inferred.value_info
-    }
+    shapes = inferred_shapes(graph)
     small = []
     for node in graph.graph.node:
         if node.op_type in ("MatMul", "Gemm") and node.input[1] in weights:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from onnx import helper
 from onnx import numpy_helper
 
+from ser_export.graph_shapes import inferred_shapes
+
 _TO_CHANNELS_LAST, _TO_CHANNELS_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 
 
@@ -39,10 +41,10 @@ def speed_up_time_normalization(model: onnx.ModelProto) -> int:
         How many were rewritten.
     """
     graph = model.graph
-    shapes = _shapes(model)
+    shapes = inferred_shapes(model)
     chains = [chain for node in graph.node if (chain := _chain(graph, node)) is not None]
     for chain in chains:
-        nodes, tensors = _rewritten(chain, shapes[chain.source])
+        nodes, tensors = _rewritten(chain, shapes[chain.source][1:])
         place = list(graph.node).index(chain.nodes[-1])
         for offset, node in enumerate(nodes):
             graph.node.insert(place + offset, node)
@@ -92,7 +94,7 @@ def _order(transpose: onnx.NodeProto) -> list[int]:
 
 
 def _rewritten(
-    chain: _Chain, shape: tuple[int, int, int]
+    chain: _Chain, shape: list[int]
 ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """New nodes and constants for a chain whose source is [clips, channels, time, coefficients]."""
     channels, time, coefficients = shape
@@ -125,13 +127,3 @@ def _rewritten(
         helper.make_node("Relu", [f"{name}/pooled"], [pool.output[0]]),
     ]
     return nodes, tensors
-
-
-def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, int, int]]:
-    """Of every value with four dimensions, all of them but the clips."""
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    return {
-        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])
-        for value in (*inferred.value_info, *inferred.output)
-        if len(value.type.tensor_type.shape.dim) == 4
-    }

@@ -71,7 +71,7 @@ def test_an_interrupted_call_is_timed_again(
     assert len(made) == calls
 
 
-def test_a_process_that_waits_for_others_counts_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_waits_for_others_counts_that() -> None:
     pytest.importorskip("resource")
     before = latency._interruptions()
     deadline = time.monotonic() + 60

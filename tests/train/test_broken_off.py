@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -87,15 +88,19 @@ def interrupted(
         return runs, *training.end(signal.SIGINT)
 
 
-def test_a_training_that_was_killed_and_interrupted_ends_as_the_unbroken_one(
-    interrupted: tuple[Path, int, str],
-    run_module: Command,
-    train_cnn: list[object],
-    tiny_run: Path,
-    tmp_path: Path,
-) -> None:
+@pytest.fixture
+def go_on(
+    interrupted: tuple[Path, int, str], run_module: Command, train_cnn: list[object], tmp_path: Path
+) -> Command:
+    """Goes on with a copy of the interrupted training, in `tmp_path`."""
     shutil.copytree(interrupted[0], tmp_path, dirs_exist_ok=True)
-    done = run_module("ser_train", *train_cnn, "--out", tmp_path)
+    return partial(run_module, "ser_train", *train_cnn, "--out", tmp_path)
+
+
+def test_a_training_that_was_killed_and_interrupted_ends_as_the_unbroken_one(
+    go_on: Command, tiny_run: Path, tmp_path: Path
+) -> None:
+    done = go_on()
     assert done.returncode == 0, done.stderr
     predictions = (tmp_path / tiny_run.name / "predictions.csv").read_bytes()
     assert predictions == (tiny_run / "predictions.csv").read_bytes()
@@ -119,20 +124,15 @@ def test_ctrl_c_in_a_training_ends_with_130_and_no_traceback(
 
 
 def test_a_training_that_was_broken_off_can_be_made_longer_and_not_shorter_than_it_is(
-    interrupted: tuple[Path, int, str],
-    run_module: Command,
-    train_cnn: list[object],
-    tiny_run: Path,
-    tmp_path: Path,
+    go_on: Command, tiny_run: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(interrupted[0], tmp_path, dirs_exist_ok=True)
     run = tmp_path / tiny_run.name
     before = json.loads((run / "config.json").read_text())
-    shorter = run_module("ser_train", *train_cnn, "--out", tmp_path, "--max-epochs", 1)
+    shorter = go_on("--max-epochs", 1)
     assert shorter.returncode == 9
     assert re.search(r"another max_epochs that has searched \d epochs", shorter.stderr)
     assert json.loads((run / "config.json").read_text()) == before
-    longer = run_module("ser_train", *train_cnn, "--out", tmp_path, "--max-epochs", 4)
+    longer = go_on("--max-epochs", 4)
     assert longer.returncode == 0, longer.stderr
     assert "going on from" in longer.stderr
     assert json.loads((run / "config.json").read_text()) == before | {"max_epochs": 4}
