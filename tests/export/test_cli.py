@@ -14,6 +14,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from files_being_written import sizes_below
 
 from ser_export.cli import main
 from ser_export.formats import FORMATS
@@ -192,8 +193,10 @@ def test_an_interrupted_export_ends_with_130_and_leaves_nothing(
         env=os.environ | {"TMPDIR": str(temporary)},
     )
     assert process.stderr is not None
-    deadline = time.monotonic() + 120
-    while not any(temporary.glob("*/*.tflite")) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while not any(path.suffix == ".tflite" for path in sizes_below(temporary)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

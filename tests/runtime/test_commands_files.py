@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from files_being_written import sizes_below
 from synthetic_corpora import voice
 
 from ser_runtime.labels import EMOTIONS
@@ -213,7 +214,7 @@ def test_a_signal_leaves_no_half_written_output(
     command = [sys.executable, "-m", "ser_runtime", "--model", made_up_model, *files]
     command += ["--step", "0.032", "--out", place]
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True) as process:
-        while not (out.is_dir() and any(path.stat().st_size for path in out.iterdir())):
+        while not any(sizes_below(out).values()):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(sent)

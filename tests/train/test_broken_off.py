@@ -19,6 +19,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from files_being_written import sizes_below
 
 Command = Callable[..., CompletedProcess[str]]
 
@@ -146,9 +147,10 @@ def test_ctrl_c_while_features_are_computed_ends_with_130_and_leaves_nothing(
     features = tmp_path / "features"
     with started([*train_cnn, "--cache", tmp_path, "--out", tmp_path / "runs"]) as training:
         training.wait_until(
-            lambda: [
-                path for path in features.glob(".*/values.npy") if path.stat().st_size >= written
-            ]
+            lambda: any(
+                path.name == "values.npy" and path.parent.name.startswith(".") and size >= written
+                for path, size in sizes_below(features).items()
+            )
         )
         code, heard = training.end(signal.SIGINT)
     assert code == 130
