@@ -39,14 +39,19 @@ def find_audio(arguments: Sequence[str | Path]) -> tuple[list[AudioInput], list[
     """The files of the arguments, in their order; those of a folder are sorted by path.
 
     Folders are searched to any depth, through links too, each folder once; hidden files are left
-    out, and so are pipes and devices. A file that two arguments name comes once.
+    out, and so are pipes and devices: who waits for the other end of one cannot be interrupted in
+    a thread. A file that two arguments name comes once.
 
     Returns:
-        The files; and an error for each folder that cannot be read, or without an audio file.
+        The files; and an error for each folder that cannot be read, or without an audio file, and
+        for each argument that is a pipe or a device.
     """
     found: dict[Path, AudioInput] = {}
     errors: list[AudioError] = []
     for argument in map(Path, arguments):
+        if exists(argument) and not (is_folder(argument) or is_regular(argument)):
+            errors.append(AudioError(f"{argument} is no regular file: recognize it by itself"))
+            continue
         if not is_folder(argument):
             found.setdefault(argument, AudioInput(argument, Path(argument.name)))
             continue

@@ -113,6 +113,14 @@ def test_pipes_and_sockets_in_a_folder_are_left_out(tmp_path: Path) -> None:
         assert paths_of(tmp_path) == [wanted]
 
 
+def test_a_pipe_among_several_files_is_an_error(tmp_path: Path) -> None:
+    wanted, pipe = touch(tmp_path / "a.wav"), tmp_path / "b.wav"
+    os.mkfifo(pipe)
+    inputs, (error,) = find_audio([wanted, pipe])
+    assert [file.path for file in inputs] == [wanted]
+    assert f"{pipe} is no regular file: recognize it by itself" in str(error)
+
+
 def test_a_name_that_is_too_long_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / ("a" * 300)
     assert paths_of(path) == [path]
