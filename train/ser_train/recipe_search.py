@@ -30,10 +30,11 @@ from ser_train.recipe_file import read_object
 from ser_train.splits import Split
 from ser_train.training import SEARCH
 from ser_train.training import Recipe
+from ser_train.training import validation_metrics
 
 SEED = 0
-KEPT = "kept_val_accuracy"
-"""In a history: validation accuracy of the weights that a training keeps, in a list of one."""
+KEPT, KEPT_LOSS = "kept_val_accuracy", "kept_val_loss"
+"""In a history: what the weights that a training keeps reach on validation, each a list of one."""
 
 _WORDING = (
     "title",
@@ -97,8 +98,18 @@ def _of_compact(
     **changes: Any,
 ) -> Candidate:
     augmentation = dataclasses.replace(FIRST_RECIPE, **(augmented or {})).to_dict()
-    changes = {"crop": "centre", "augmentation": augmentation, **changes}
+    first = {"crop": "centre", "options": {"widths": [20, 40, 80, 120]}}
+    changes = first | {"augmentation": augmentation} | changes
     return Candidate(name, what, "compact", epochs, changes)
+
+
+_WIDER = "24-48-96-144 channels, no mixup, gain from -30 to +12 dB"
+_BROAD: dict[str, Any] = {
+    "augmented": {"mixed": 0.0, "gain_db": (-30.0, 12.0), "from_start": 0.5},
+    "crop": "start",
+    "options": {"widths": [24, 48, 96, 144]},
+}
+_RELATIVE = {**_BROAD, "options": {**_BROAD["options"], "relative": True}}
 
 
 @dataclass(frozen=True)
@@ -186,6 +197,13 @@ SEARCHES: dict[str, Search] = {
                 {"mixed": 0.0, "gain_db": (-30.0, 12.0)},
                 epochs=100,
             ),
+            _of_compact("compact-wider", f"{_WIDER}, windows from the start", **_BROAD),
+            _of_compact(
+                "compact-relative",
+                f"{_WIDER}, windows from the start, features below the loudest frame too",
+                **_RELATIVE,
+            ),
+            _of_compact("compact-batch", "the same in batches of 32", **_RELATIVE, batch_size=32),
         ),
     ),
 }
@@ -214,7 +232,7 @@ def run_candidate(
         progress: Where it is shown.
 
     Returns:
-        Losses and accuracies of each epoch, and `KEPT`.
+        Losses and accuracies of each epoch, `KEPT` and `KEPT_LOSS`.
 
     Raises:
         RunFolderError: If the folder holds a candidate of this name with another recipe.
@@ -235,8 +253,8 @@ def run_candidate(
         recipe, data, place / "checkpoint.npz", progress.batch, progress.epoch
     )
     probabilities = kind.predict(model, data.validation, recipe.experiment.scored_at_once)
-    kept = float((probabilities.argmax(axis=1) == data.validation.classes).mean())
-    history = state.history[SEARCH] | {KEPT: [kept]}
+    kept = validation_metrics(probabilities, data.validation.classes)
+    history = state.history[SEARCH] | {f"kept_{name}": [value] for name, value in kept.items()}
     write_text(place / "history.json", json.dumps({"history": history}, indent=1) + "\n")
     (place / "checkpoint.npz").unlink()
     keras.backend.clear_session()
@@ -279,17 +297,19 @@ def search_table(search: Search, histories: dict[str, dict[str, list[float]]], s
         f"{len(split.train)} training clips, {search.note}; the test clips were not scored. "
         '`ser-train recipe-search` wrote this. "Kept": the weights that the training ends with.',
         "",
-        "| candidate | what | epochs | kept | best accuracy | at epoch | lowest loss | training |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| candidate | what | epochs | kept | its loss | best accuracy | at epoch | lowest loss "
+        "| training |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, history in _ranked(search, histories):
         accuracies = history["val_accuracy"]
         best = max(accuracies)
         epoch = accuracies.index(best)
-        kept = f"{history[KEPT][0]:.3f}" if KEPT in history else "–"
+        kept, loss = (f"{history[x][0]:.3f}" if x in history else "–" for x in (KEPT, KEPT_LOSS))
         lines.append(
-            f"| {name} | {search.candidates[name].what} | {len(accuracies)} | {kept} | {best:.3f} "
-            f"| {epoch + 1} | {min(history['val_loss']):.3f} | {history['accuracy'][epoch]:.3f} |"
+            f"| {name} | {search.candidates[name].what} | {len(accuracies)} | {kept} | {loss} "
+            f"| {best:.3f} | {epoch + 1} | {min(history['val_loss']):.3f} "
+            f"| {history['accuracy'][epoch]:.3f} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -27,7 +27,10 @@ _MOMENTUM = 0.9
 
 
 def compact(
-    shape: tuple[int, int], widths: Sequence[int] = WIDTHS, dropout: float = 0.3
+    shape: tuple[int, int],
+    widths: Sequence[int] = WIDTHS,
+    dropout: float = 0.3,
+    relative: bool = False,
 ) -> keras.Model:
     """The network for features of a shape.
 
@@ -35,9 +38,13 @@ def compact(
         shape: (bands, frames).
         widths: Channels of the stem and of each residual stage.
         dropout: Before the last layer.
+        relative: Also show the features below the loudest frame, which no gain changes.
     """
     features = layers.Input(shape, name="features")
     x = layers.Reshape((*shape, 1), name="image")(features)
+    if relative:
+        loudest = ops.max(ops.mean(x, axis=1, keepdims=True), axis=2, keepdims=True)
+        x = layers.Concatenate(name="levels")([x, ops.subtract(x, loudest)])
     x = fast_layers.Conv2D(
         widths[0], 5, strides=2, padding="same", use_bias=False, name="stem_conv"
     )(x)
