@@ -16,6 +16,7 @@ import pytest
 from ser_runtime.errors import RunFolderError
 from ser_runtime.labels import EMOTIONS
 from ser_train.checkpoint import LAST
+from ser_train.compact.augmentation import FIRST_RECIPE
 from ser_train.corpora import CorpusIndex
 from ser_train.experiments import EXPERIMENTS
 from ser_train.features.cache import cached_features
@@ -283,5 +284,6 @@ def test_a_run_of_compact_from_before_is_of_the_first_recipe(tensorflow: None) -
 
     committed = RunFolder(RESULTS / "compact-report-seed0").config()
     assert "augmentation" not in committed["experiment"]
-    today = committed | {"experiment": EXPERIMENTS["compact"].to_dict()}
+    first = committed["experiment"] | {"augmentation": FIRST_RECIPE.to_dict()}
+    today = committed | {"experiment": EXPERIMENTS["compact"].to_dict() | first}
     assert _what_trains(committed) == _what_trains(json.loads(json.dumps(today)))

@@ -43,9 +43,9 @@ class Augmentation:
     """
 
     speed: tuple[float, float] = (0.88, 1.14)
-    from_start: float = 0.25
+    from_start: float = 0.5
     shift: int = 2
-    gain_db: tuple[float, float] = (-10.0, 10.0)
+    gain_db: tuple[float, float] = (-30.0, 12.0)
     tilt_db: tuple[float, float] = (-6.0, 6.0)
     band_limited: float = 0.15
     reverberant: float = 0.2
@@ -56,7 +56,7 @@ class Augmentation:
     masks: int = 2
     mask_bands: int = 10
     mask_frames: int = 28
-    mixed: float = 0.5
+    mixed: float = 0.0
     mix_beta: float = 0.3
     label_smoothing: float = 0.1
 
@@ -75,7 +75,7 @@ class Augmentation:
         }
 
 
-FIRST_RECIPE = Augmentation(gain_db=(-10.0, 10.0), mixed=0.5)
+FIRST_RECIPE = Augmentation(from_start=0.25, gain_db=(-10.0, 10.0), mixed=0.5)
 """Of every run from before the augmentation stood in its configuration."""
 
 
