@@ -20,6 +20,7 @@ from ser_export.latency import Latency
 from ser_export.latency import measure_latencies
 from ser_export.peak_memory import peak_memory
 from ser_export.progress import Progress
+from ser_export.record import recorded_parameters
 from ser_export.verification import Verification
 from ser_export.verification import compare
 from ser_export.workbench import probabilities
@@ -27,8 +28,6 @@ from ser_runtime.errors import UsageError
 from ser_runtime.features import compute_features
 from ser_runtime.model import Model
 from ser_train.corpora import read_corpora
-from ser_train.experiments import ABLATIONS
-from ser_train.experiments import EXPERIMENTS
 from ser_train.model_clips import split_named
 from ser_train.run_folder import RunFolder
 
@@ -61,7 +60,7 @@ class Compared:
     Attributes:
         path: The file.
         bytes: Its size.
-        parameters: Of its experiment; None if that is unknown here.
+        parameters: Of the network, as the record beside the file has them; None without one.
         verification: Against the first file.
         latency: Relative to the first file.
         peak_memory_mib: Of a process that recognizes with it; None where the system does not tell.
@@ -119,14 +118,12 @@ def compare_files(
         Compared(
             path=path,
             bytes=path.stat().st_size,
-            parameters=_parameters(model),
+            parameters=recorded_parameters(path),
             verification=compare(taken.classes, found[0], answers),
             latency=latencies[name],
             peak_memory_mib=peak_memory(path),
         )
-        for path, model, taken, answers, name in zip(
-            paths, models, clips, found, names, strict=True
-        )
+        for path, taken, answers, name in zip(paths, clips, found, names, strict=True)
     ]
 
 
@@ -213,8 +210,3 @@ def _protocol(model: Model) -> tuple[str, str | None]:
 
 def _features(audio: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
     return np.stack([compute_features(window, model.spec) for window in audio])
-
-
-def _parameters(model: Model) -> int | None:
-    row = (EXPERIMENTS | ABLATIONS).get(model.metadata.name)
-    return row.parameters if row else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -78,6 +79,23 @@ class Published:
 def record_path(path: Path) -> Path:
     """Of the record beside a model file."""
     return path.with_suffix(RECORD_SUFFIX)
+
+
+def recorded_parameters(path: Path) -> int | None:
+    """Parameters of the network in a model file; None where no record of this very file is beside.
+
+    Raises:
+        UsageError: If the record is damaged.
+    """
+    record = record_path(path)
+    if not record.is_file():
+        return None
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        same = content["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        return int(content["parameters"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{record} is damaged: {error!r}") from error
 
 
 def read_decisions(path: Path) -> list[Decisions]:

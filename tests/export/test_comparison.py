@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from ser_export.comparison import COLUMNS
 from ser_export.comparison import compare_files
 from ser_export.comparison import rows
 from ser_export.progress import Progress
+from ser_export.record import record_path
 from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import UsageError
 from ser_runtime.model import Model
@@ -27,6 +30,16 @@ def with_metadata(path: Path, target: Path, **changes: object) -> Path:
     onnx.helper.set_model_props(graph, metadata.to_properties())
     onnx.save(graph, target)
     return target
+
+
+def copy_with_record(path: Path, folder: Path, **changes: object) -> Path:
+    """A copy of a published file, whose record says something else."""
+    folder.mkdir()
+    copy = folder / path.name
+    shutil.copy(path, copy)
+    record = json.loads(record_path(path).read_text(encoding="utf-8")) | changes
+    record_path(copy).write_text(json.dumps(record), encoding="utf-8")
+    return copy
 
 
 @pytest.fixture
@@ -57,6 +70,22 @@ def test_files_are_set_beside_the_first(
     assert compared[0].latency.relative == 1.0
     assert compared[0].bytes == tiny_model.stat().st_size
     assert (compared[0].parameters, compared[1].parameters) == (27_495, None)
+
+
+def test_parameters_are_those_that_the_record_of_this_very_file_gives(
+    tiny_model: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    # Not those of today's experiment of that name, which may have another recipe.
+    mine = copy_with_record(tiny_model, tmp_path / "mine", parameters=123)
+    anothers = copy_with_record(tiny_model, tmp_path / "anothers", sha256="0" * 64)
+    compared = compare_files([mine, anothers], tiny_run, None, tmp_path, Progress())
+    assert [item.parameters for item in compared] == [123, None]
+
+
+def test_a_damaged_record_is_named(tiny_model: Path, tiny_run: Path, tmp_path: Path) -> None:
+    copy = copy_with_record(tiny_model, tmp_path / "copy", parameters="many")
+    with pytest.raises(UsageError, match=r"export\.json is damaged"):
+        compare_files([copy], tiny_run, None, tmp_path, Progress())
 
 
 def test_a_row_has_a_cell_for_each_column(tiny_model: Path, tiny_run: Path, tmp_path: Path) -> None:
