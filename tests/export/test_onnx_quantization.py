@@ -85,6 +85,38 @@ def test_input_output_and_free_batch_stay(
     assert [value.name for value in quantized.graph.output] == ["probabilities"]
 
 
+@pytest.mark.parametrize("form", ["dynamic", "static"])
+def test_weights_that_are_multiplied_as_integers_have_seven_bits(
+    form: str, small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
+) -> None:
+    quantized = FORMS[form](small_graph, small_inputs)
+    whole = [
+        numpy_helper.to_array(tensor)
+        for tensor in quantized.graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1
+    ]
+    assert whole
+    assert max(int(np.abs(weights.astype(int)).max()) for weights in whole) == 64
+
+
+def test_products_of_large_inputs_and_weights_are_not_cut_off() -> None:
+    """With weights of 8 bits a processor without VNNI answers half as much."""
+    tensor = numpy_helper.from_array(np.ones((256, 256), np.float32), "w")
+    x, y = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["b", 256])
+        for name in ("features", "probabilities")
+    )
+    nodes = [helper.make_node("MatMul", ["features", "w"], ["probabilities"], name="product")]
+    graph = helper.make_model(
+        helper.make_graph(nodes, "test", [x], [y], [tensor]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    inputs = np.ones((8, 256), np.float32)
+    for form in ("dynamic", "static"):
+        np.testing.assert_allclose(answer(FORMS[form](graph, inputs), inputs), 256.0, rtol=0.02)
+
+
 def test_convolutions_are_never_quantized_dynamically(small_graph: onnx.ModelProto) -> None:
     quantized = kinds(quantize_dynamic(small_graph, ("MatMul", "Gemm")))
     assert quantized["ConvInteger"] == 0
