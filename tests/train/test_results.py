@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from ser_runtime.errors import RunFolderError
+from ser_train import cli
 from ser_train.families import FAMILIES
 from ser_train.results import KEPT
+from ser_train.results import KEPT_OF_TUNING
 from ser_train.results import publish
+from ser_train.results import publish_tuning
 from ser_train.results import results_table
 from ser_train.results import show_results_table
 from ser_train.run_folder import RunFolder
@@ -81,6 +84,32 @@ def test_nothing_is_published_if_one_of_the_runs_is_incomplete(
     with pytest.raises(RunFolderError):
         publish([RunFolder(tiny_run), RunFolder(tmp_path / "none")], tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+@pytest.fixture
+def tuning(tmp_path: Path) -> Path:
+    """A folder as a search over learning rates leaves it."""
+    folder = tmp_path / "cnn-tuning-report-seed0"
+    (folder / "trials").mkdir(parents=True)
+    for name in KEPT_OF_TUNING:
+        (folder / name).write_text(f"{name} of the search", encoding="utf-8")
+    return folder
+
+
+def test_of_a_tuning_recipe_history_and_table_are_kept(tuning: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["publish", str(tuning), "--out", str(out)])
+    assert ended.value.code == 0
+    kept = {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*.*")}
+    assert kept == {f"{tuning.name}/{name}": f"{name} of the search" for name in KEPT_OF_TUNING}
+
+
+def test_a_tuning_that_is_not_at_its_end_is_refused(tuning: Path, tmp_path: Path) -> None:
+    (tuning / "table.md").unlink()
+    with pytest.raises(RunFolderError, match=r"not a complete search: it lacks table\.md"):
+        publish_tuning(tuning, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_lost_a_file_is_refused_by_name(tiny_run: Path, tmp_path: Path) -> None:

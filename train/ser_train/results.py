@@ -37,6 +37,9 @@ KEPT = {
 """What is kept of a run of each family: no features and no audio, since the corpora's licences do
 not allow to pass them on."""
 
+KEPT_OF_TUNING = ("recipe.json", "history.json", "table.md")
+"""What is kept of a search over learning rates; its table comes last, when it is at its end."""
+
 _COLUMNS = (
     "run",
     "parameters",
@@ -86,6 +89,33 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
     write_text(table, results_table(names, [run.metrics() for run in published]))
     write_text(folder / "claims.md", claims_table(published))
     return table
+
+
+def is_tuning(folder: Path) -> bool:
+    """Whether a folder is one of `ser_train.tuning`, and not a run."""
+    return (folder / "trials").is_dir() and (folder / "recipe.json").is_file()
+
+
+def publish_tuning(source: Path, folder: Path) -> Path:
+    """Copy what is kept of a search over learning rates into the results.
+
+    Args:
+        source: Folder of the search.
+        folder: Holds one folder per run or search.
+
+    Returns:
+        Its table.
+
+    Raises:
+        RunFolderError: If the search is not at its end.
+        StorageError: If the disk is full.
+    """
+    if missing := [name for name in KEPT_OF_TUNING if not (source / name).is_file()]:
+        raise RunFolderError(f"{source} is not a complete search: it lacks {', '.join(missing)}")
+    for name in KEPT_OF_TUNING:
+        with atomic_path(folder / source.name / name) as temporary:
+            shutil.copyfile(source / name, temporary)
+    return folder / source.name / "table.md"
 
 
 def _kept(run: RunFolder) -> tuple[str, ...]:
