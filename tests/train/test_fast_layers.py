@@ -68,6 +68,7 @@ _LAYERS = [
     ("AveragePooling2D", (2, 8, 9, 3), {"pool_size": 2, "padding": "same"}),
     ("AveragePooling2D", (2, 8, 9, 3), {"pool_size": [2, 1], "padding": "same"}),
     ("AveragePooling2D", (2, 9, 9, 3), {"pool_size": 2}),
+    ("GlobalAveragePooling2D", (2, 9, 7, 3), {"keepdims": True}),
     ("BatchNormalization", (3, 6, 5, 4), {"axis": 1}),
     ("BatchNormalization", (3, 6, 5, 4), {"axis": -1, "momentum": 0.9, "epsilon": 1e-5}),
 ]

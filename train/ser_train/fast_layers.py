@@ -73,6 +73,18 @@ class AveragePooling2D(layers.AveragePooling2D):
         return _channels_last(pooled)
 
 
+class GlobalAveragePooling2D(layers.GlobalAveragePooling2D):
+    """As `keras.layers.GlobalAveragePooling2D` with kept dimensions, for channels-last images."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """[batch, height, width, channels] -> [batch, 1, 1, channels]."""
+        if not _on_torch():
+            return super().call(inputs)
+        # PyTorch's mean divides a gradient as large as the images on its way back, not the sum.
+        pixels = inputs.shape[1] * inputs.shape[2]
+        return inputs.sum(dim=(1, 2), keepdim=True) * (1 / pixels)
+
+
 class Dropout(layers.Dropout):
     """As `keras.layers.Dropout`, without a noise shape: uniform numbers, which are drawn faster."""
 

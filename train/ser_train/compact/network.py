@@ -68,7 +68,7 @@ def _residual_block(
     y = _conv(x, width, 3, strides, f"{name}_1")
     y = layers.ReLU(name=f"{name}_relu1")(y)
     y = _conv(y, width, 3, (1, 1), f"{name}_2")
-    weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(y)
+    weights = fast_layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(y)
     weights = layers.Dense(width // _SQUEEZE, activation="relu", name=f"{name}_narrow")(weights)
     weights = layers.Dense(width, activation="sigmoid", name=f"{name}_excite")(weights)
     y = layers.Multiply(name=f"{name}_scaled")([y, weights])
