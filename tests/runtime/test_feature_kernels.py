@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import scipy.fft
 from feature_oracles import ON_X86
 from numpy.typing import NDArray
 
@@ -62,6 +63,19 @@ def test_mfcc_of_a_frame_is_the_same_alone_and_at_any_place(name: str) -> None:
         alone = np.empty((1, kernels.spec.n_mfcc), np.float32)
         kernels.mfcc(values[place : place + 1], -20.0, alone)
         np.testing.assert_array_equal(alone[0], together[place])
+
+
+@pytest.mark.parametrize(
+    ("n_mels", "n_mfcc"), [(128, 128), (64, 64), (64, 33), (40, 13), (7, 7), (6, 6), (3, 2), (1, 1)]
+)
+def test_mfcc_are_scipys_orthonormal_dct_of_the_clipped_bands(n_mels: int, n_mfcc: int) -> None:
+    kernels = FeatureKernels(FeatureSpec(n_mels=n_mels, n_mfcc=n_mfcc))
+    values = np.random.default_rng(n_mels).uniform(-100, 0, (9, n_mels)).astype(np.float32)
+    cepstra = np.empty((9, n_mfcc), np.float32)
+    kernels.mfcc(values, -80.0, cepstra)
+    clipped = np.maximum(values.astype(np.float64), -80.0)
+    oracle = scipy.fft.dct(clipped, type=2, norm="ortho", axis=1)[:, :n_mfcc]
+    np.testing.assert_allclose(cepstra, oracle, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("sizes", [(2, 16, 2), (0, 1, 0), (24, 1), (23, 2), (50, 3, 70)])
