@@ -80,9 +80,7 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
         if missing := [name for name in _kept(run) if not (run.path / name).is_file()]:
             raise RunFolderError(f"{run.path} lacks {', '.join(missing)}")
     for run in runs:
-        for name in _kept(run):
-            with atomic_path(folder / run.name / name) as temporary:
-                shutil.copyfile(run.path / name, temporary)
+        _copy(run.path, _kept(run), folder)
     table = folder / "table.md"
     published = [RunFolder(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
     names = [run.name for run in published]
@@ -112,10 +110,15 @@ def publish_tuning(source: Path, folder: Path) -> Path:
     """
     if missing := [name for name in KEPT_OF_TUNING if not (source / name).is_file()]:
         raise RunFolderError(f"{source} is not a complete search: it lacks {', '.join(missing)}")
-    for name in KEPT_OF_TUNING:
+    _copy(source, KEPT_OF_TUNING, folder)
+    return folder / source.name / "table.md"
+
+
+def _copy(source: Path, names: Sequence[str], folder: Path) -> None:
+    """Copy files into the folder of the same name in `folder`, each as a whole or not at all."""
+    for name in names:
         with atomic_path(folder / source.name / name) as temporary:
             shutil.copyfile(source / name, temporary)
-    return folder / source.name / "table.md"
 
 
 def _kept(run: RunFolder) -> tuple[str, ...]:
