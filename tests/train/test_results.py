@@ -44,9 +44,13 @@ def test_kept_files_are_those_of_the_run(tiny_run: Path, tmp_path: Path) -> None
 def test_the_table_has_a_row_for_every_run_published_so_far(tiny_run: Path, tmp_path: Path) -> None:
     other = tmp_path / "runs" / "cnn-report-seed1"
     shutil.copytree(tiny_run, other)
+    for name in ("config", "metrics"):
+        content = RunFolder(other).read_json(name)
+        RunFolder(other).write_json(name, content | {"seed": content["seed"] + 1})
     publish([RunFolder(tiny_run)], tmp_path / "results")
     table = publish([RunFolder(other)], tmp_path / "results")
     rows = [line for line in table.read_text(encoding="utf-8").splitlines() if "| cnn-" in line]
+    assert "| cnn on report | seeds 0, 1 |" in table.read_text(encoding="utf-8")
     assert [row.split()[1] for row in rows] == ["cnn-report-seed0", "cnn-report-seed1"]
 
 

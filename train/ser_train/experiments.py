@@ -93,6 +93,16 @@ class Experiment:
         return dataclasses.asdict(self)
 
 
+_WORDING = (
+    "title",
+    "section",
+    "note",
+    "parameters",
+    "trainable_parameters",
+    "needs",
+    "pretrained",
+)
+
 _KEPT_BEST = (
     "Ours: the batch size, the standardized input, and that the weights of the epoch of lowest "
     "validation loss are kept."
@@ -312,6 +322,11 @@ ABLATIONS: dict[str, Experiment] = {
     )
 }
 """What one deviation from the report, or of it, is worth; not part of `ser-train all`."""
+
+
+def recipe_of(row: dict[str, Any]) -> dict[str, Any]:
+    """What of a row, as `Experiment.to_dict` gives it, changes a training: all but its wording."""
+    return {name: value for name, value in row.items() if name not in _WORDING}
 
 
 def find_experiment(name: str, also: Iterable[str] = ()) -> Experiment:

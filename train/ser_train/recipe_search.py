@@ -23,6 +23,7 @@ from ser_train.compact.augmentation import FIRST_RECIPE
 from ser_train.corpora import CorpusIndex
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
+from ser_train.experiments import recipe_of
 from ser_train.families import family
 from ser_train.progress import TrainingProgress
 from ser_train.recipe_file import claim_folder
@@ -36,15 +37,6 @@ SEED = 0
 KEPT, KEPT_LOSS = "kept_val_accuracy", "kept_val_loss"
 """In a history: what the weights that a training keeps reach on validation, each a list of one."""
 
-_WORDING = (
-    "title",
-    "section",
-    "note",
-    "parameters",
-    "trainable_parameters",
-    "needs",
-    "pretrained",
-)
 _SHORT_WINDOW = dataclasses.replace(MFCC, n_fft=1024, win_length=512, window="hamming")
 
 
@@ -278,10 +270,7 @@ def stored_history(candidate: Candidate, folder: Path) -> dict[str, list[float]]
 
 def _plain(experiment: Experiment) -> dict[str, Any]:
     """The row without wording, as JSON gives it back."""
-    row = experiment.to_dict()
-    for name in _WORDING:
-        del row[name]
-    return json.loads(json.dumps(row))
+    return json.loads(json.dumps(recipe_of(experiment.to_dict())))
 
 
 def search_table(search: Search, histories: dict[str, dict[str, list[float]]], split: Split) -> str:

@@ -14,6 +14,7 @@ from ser_runtime.atomic_file import atomic_path
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import RunFolderError
 from ser_train.claims import claims_table
+from ser_train.repeated_runs import means_table
 from ser_train.run_folder import RunFolder
 
 _KEPT_OF_ALL = (
@@ -84,7 +85,9 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
     table = folder / "table.md"
     published = [RunFolder(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
     names = [run.name for run in published]
-    write_text(table, results_table(names, [run.metrics() for run in published]))
+    all_runs = results_table(names, [run.metrics() for run in published])
+    means = means_table(published)
+    write_text(table, f"{all_runs}\n{means}" if means else all_runs)
     write_text(folder / "claims.md", claims_table(published))
     return table
 

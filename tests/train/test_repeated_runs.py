@@ -1,0 +1,82 @@
+"""Means over runs of one recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_train.repeated_runs import means_table
+from ser_train.run_folder import METRICS
+from ser_train.run_folder import RunFolder
+
+SPEAKERS = [f"CREMA-D/{1001 + number}_IEO_ANG_HI" for number in range(20)]
+MakeRun = Callable[..., RunFolder]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Writes a run on 20 clips, of 20 speakers, of which so many are right."""
+
+    def make(
+        right: int, seed: int = 0, fold: str | None = None, protocol: str = "report", **recipe: str
+    ) -> RunFolder:
+        run = RunFolder(tmp_path / f"{protocol}-{fold}-{seed}{''.join(recipe.values())}")
+        experiment = {"id": "cnn", "architecture": "cnn", "spec": {}, **recipe}
+        config = {"protocol": protocol, "fold": fold, "seed": seed, "max_epochs": 1}
+        run.write_json(
+            "config", {"version": 1, "split_hash": "0", "experiment": experiment} | config
+        )
+        classes = np.zeros(20, np.int64)
+        probabilities = np.zeros((20, 7), np.float32)
+        probabilities[range(20), [0] * right + [1] * (20 - right)] = 1.0
+        figures = {"accuracy": right / 20, "macro_f1": 0.5, "clips": 20, "temperature": 1.0}
+        figures |= {"seed": seed, "fold": fold}
+        run.write_json("metrics", dict.fromkeys(METRICS) | figures)
+        run.write_predictions(
+            [(name, SPEAKERS, classes, probabilities) for name in ("validation", "test")]
+        )
+        return run
+
+    return make
+
+
+def cells(table: str) -> list[list[str]]:
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_seeds_of_one_recipe_have_a_mean(make_run: MakeRun) -> None:
+    runs = [make_run(10), make_run(14, seed=1), make_run(12, seed=2)]
+    ((name, which, mean, ends, _),) = cells(means_table(runs))
+    assert (name, which, ends) == ("cnn on report", "seeds 0, 1, 2", "0.500–0.700")
+    assert mean.startswith("0.600 (0.")
+    low, high = (float(end) for end in mean[7:-1].split("–"))
+    # Clips 11 to 14 are right in some of the runs: 20 draws of the mean's own spread.
+    assert low == pytest.approx(0.6 - 1.96 * spread_of_the_mean(), abs=0.04)
+    assert high == pytest.approx(0.6 + 1.96 * spread_of_the_mean(), abs=0.04)
+
+
+def spread_of_the_mean() -> float:
+    of_clip = np.array([3] * 10 + [2] * 2 + [1] * 2 + [0] * 6) / 3
+    return float(of_clip.std() / np.sqrt(20))
+
+
+def test_folds_go_together_and_protocols_do_not(make_run: MakeRun) -> None:
+    folds = [make_run(10, fold=fold, protocol="speaker-independent") for fold in "12"]
+    # Another seed, since no clip is tested twice by one; here every fold has the same clips.
+    folds[1].write_json("config", folds[1].config() | {"seed": 1})
+    rows = cells(means_table([make_run(9), *folds]))
+    assert [row[:2] for row in rows] == [["cnn on speaker-independent", "folds 1, 2"]]
+
+
+def test_another_recipe_is_no_repetition_but_other_words_are(make_run: MakeRun) -> None:
+    first = make_run(10)
+    assert means_table([first, make_run(12, seed=1, crop="centre")]) == ""
+    assert "seeds 0, 2" in means_table([first, make_run(12, seed=2, title="other words")])
+
+
+def test_a_run_alone_has_no_mean(make_run: MakeRun) -> None:
+    assert means_table([make_run(10)]) == means_table([]) == ""
