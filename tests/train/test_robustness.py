@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import soundfile
 from onnx import helper
 
 from ser_runtime.model import Model
 from ser_runtime.model_metadata import ModelMetadata
+from ser_runtime.prediction import SummaryMaker
 from ser_runtime.stream import Stream
 from ser_train.cli import main
 from ser_train.corpora import Clip
@@ -30,6 +32,7 @@ from ser_train.model_clips import ModelClips
 from ser_train.model_clips import model_clips
 from ser_train.robustness.babble import Babble
 from ser_train.robustness.conditions import CONDITIONS
+from ser_train.robustness.conditions import WHOLE
 from ser_train.robustness.conditions import in_every_condition
 from ser_train.robustness.report import robustness_tables
 from ser_train.robustness.scoring import recognize_in_every_condition
@@ -39,6 +42,7 @@ from ser_train.splits import make_split
 
 RATE, WINDOW = 16_000, 48_000
 PNG = b"\x89PNG\r\n\x1a\n"
+SPEECH = Path(__file__).resolve().parents[2] / "examples" / "speech.flac"
 COMMITTED = Path(__file__).resolve().parents[2] / "train" / "results" / "robustness" / "cnn"
 
 
@@ -92,9 +96,10 @@ def test_a_clip_comes_in_every_condition_and_in_their_order(
     clip = clips.clips[0]
     audio = read_indexed(clip, RATE)
     sounds = list(in_every_condition(clip, audio, babble, RATE, WINDOW, seed=0))
-    assert len(sounds) == len(CONDITIONS)
+    assert CONDITIONS[-1] == WHOLE
+    assert len(sounds) == len(CONDITIONS) - 1
     np.testing.assert_array_equal(sounds[0], audio)
-    for condition, sound in zip(CONDITIONS, sounds, strict=True):
+    for condition, sound in zip(CONDITIONS[:-1], sounds, strict=True):
         if condition.snr_db is not None:
             noise = sound.copy()
             noise[: len(audio)] -= audio
@@ -109,6 +114,28 @@ def test_a_clips_noise_does_not_depend_on_the_other_clips(
     fresh = Babble(clips.clips, RATE)
     alone = recognize_in_every_condition(model, clips.rows(np.array([4])), fresh, seed=0)
     np.testing.assert_array_equal(pair[:, 1], alone[:, 0])
+
+
+def test_a_whole_clip_gets_what_the_runtime_sums_its_file_up_to(
+    model: Model, clips: ModelClips, babble: Babble, tmp_path: Path
+) -> None:
+    speech, _ = soundfile.read(SPEECH, dtype="float32")
+    paths = tmp_path / "long.wav", tmp_path / "noise.wav"
+    steady = np.random.default_rng(0).normal(0, 1e-3, 4 * RATE)
+    for path, audio in zip(paths, (np.resize(speech, 5 * RATE), steady), strict=True):
+        soundfile.write(path, audio, RATE, subtype="FLOAT")
+    long, noise = (dataclasses.replace(clips.clips[0], id=path.stem, path=path) for path in paths)
+    pair = ModelClips((long, noise), np.array([0, 0]), ("1", "2"))
+    probabilities = recognize_in_every_condition(model, pair, babble, seed=0)
+    stream, summary = Stream(model), SummaryMaker()
+    summary.add(stream.push(read_indexed(long, RATE), RATE))
+    summary.add(stream.flush())
+    whole = dict(zip(model.labels, probabilities[-1, 0].tolist(), strict=True))
+    assert summary.summary().windows > 1
+    assert whole == pytest.approx(summary.summary().probabilities, abs=1e-6)
+    assert not probabilities[-1, 1].any()
+    *_, found = score_conditions(model, pair, probabilities)
+    assert found["accuracy"] == float(np.argmax(probabilities[-1, 0]) == 0) / 2
 
 
 def test_another_seed_is_another_noise(model: Model, clips: ModelClips, babble: Babble) -> None:

@@ -35,6 +35,8 @@ class Condition:
 
 
 CLEAN = Condition("clean")
+WHOLE = Condition("whole clip, windows averaged")
+"""What the runtime says of a file: the mean over the complete windows of a longer clip."""
 CONDITIONS: tuple[Condition, ...] = (
     CLEAN,
     *(
@@ -43,6 +45,7 @@ CONDITIONS: tuple[Condition, ...] = (
         for snr_db in SNR_DB
     ),
     *(Condition(name) for name in CHANNELS),
+    WHOLE,
 )
 
 
@@ -54,7 +57,7 @@ def in_every_condition(
     samples: int,
     seed: int,
 ) -> Iterator[NDArray[np.float32]]:
-    """A clip as it sounds in each of `CONDITIONS`, in their order.
+    """A clip's first window as it sounds in each of `CONDITIONS` but `WHOLE`, in their order.
 
     A clip's noise is the same at every ratio, and does not depend on the other clips.
 

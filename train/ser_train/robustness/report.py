@@ -25,7 +25,8 @@ _NOTE = (
     "A noise's level is against that of the whole clip, its pauses included, and the noise fills "
     f"the window. Babble is made of {VOICES} other speakers of the same set, hum of 50 Hz and its "
     "harmonics, clicks come eight a second. Where the corpora are stored in a lossy format, the "
-    "codecs here work on what was coded once before."
+    "codecs here work on what was coded once before. A whole clip is what the runtime sums a file "
+    "up to: the mean over its complete windows with voice."
 )
 
 

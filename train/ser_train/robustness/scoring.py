@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_runtime.model import Model
+from ser_runtime.prediction import SummaryMaker
 from ser_runtime.stream import Stream
 from ser_train.bootstrap import interval
 from ser_train.bootstrap import resampled_sums
@@ -17,13 +18,14 @@ from ser_train.metrics import expected_calibration_error
 from ser_train.model_clips import ModelClips
 from ser_train.robustness.babble import Babble
 from ser_train.robustness.conditions import CONDITIONS
+from ser_train.robustness.conditions import WHOLE
 from ser_train.robustness.conditions import in_every_condition
 
 
 def recognize_in_every_condition(
     model: Model, clips: ModelClips, babble: Babble, seed: int, progress: ClipProgress | None = None
 ) -> NDArray[np.float32]:
-    """Probabilities of each clip's first window in each of `CONDITIONS`.
+    """Probabilities of each clip's first window in each of `CONDITIONS`, of all of it in `WHOLE`.
 
     Args:
         model: Opened.
@@ -33,7 +35,8 @@ def recognize_in_every_condition(
         progress: Called with clips done and clips in all.
 
     Returns:
-        float32 [conditions, clips, labels], calibrated by the model's temperature.
+        float32 [conditions, clips, labels], calibrated by the model's temperature; all 0 of a clip
+        in which no voice was found.
 
     Raises:
         CorporaError: If a clip cannot be read any more, or there is but one speaker.
@@ -41,10 +44,11 @@ def recognize_in_every_condition(
     rate, samples = model.spec.sample_rate, model.spec.window_samples
     probabilities = np.empty((len(CONDITIONS), len(clips), len(model.labels)), np.float32)
     for column, clip in enumerate(clips.clips):
-        audio = read_indexed(clip, rate)[:samples]
-        sounds = in_every_condition(clip, audio, babble, rate, samples, seed)
+        audio = read_indexed(clip, rate)
+        sounds = in_every_condition(clip, audio[:samples], babble, rate, samples, seed)
         for row, sound in enumerate(sounds):
             probabilities[row, column] = model.recognize(sound)
+        probabilities[CONDITIONS.index(WHOLE), column] = _of_whole_clip(model, audio)
         if progress:
             progress(column + 1, len(clips))
     return probabilities
@@ -66,8 +70,8 @@ def score_conditions(
         clips whose label the runtime shows by default and does not call `uncertain`) and
         `accuracy_shown`; `per_corpus` accuracy. The accuracy of no clip is None.
     """
-    right = probabilities.argmax(axis=2) == clips.classes
     confidence = probabilities.max(axis=2)
+    right = (probabilities.argmax(axis=2) == clips.classes) & (confidence > 0)
     shown = confidence >= np.float64(Stream(model).min_confidence)
     draws = resampled_sums(right.T, clips.clusters)
     counts = resampled_sums(np.ones((len(clips), 1)), clips.clusters)
@@ -97,6 +101,15 @@ def score_conditions(
             }
         )
     return rows
+
+
+def _of_whole_clip(model: Model, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of what `ser-listen` sums a file up to; zeros without voice."""
+    stream, summary = Stream(model), SummaryMaker()
+    summary.add(stream.push(audio, model.spec.sample_rate))
+    summary.add(stream.flush())
+    found = summary.summary().probabilities or dict.fromkeys(model.labels, 0.0)
+    return np.array([found[label] for label in model.labels], np.float32)
 
 
 def _mean_recall(right: NDArray[np.bool_], classes: NDArray[np.int64]) -> float:
