@@ -23,10 +23,10 @@ from ser_train.dataset import calibration_rows
 from ser_train.dataset import load_dataset
 from ser_train.features.cache import Progress
 from ser_train.model_clips import clips_of_split
-from ser_train.reevaluation import stored_experiment
 from ser_train.run_folder import RunFolder
 from ser_train.splits import Split
 from ser_train.splits import classes_by_id
+from ser_train.stored_experiment import stored_experiment
 from ser_train.wav2vec2.audio_data import WINDOW_SAMPLES
 from ser_train.wav2vec2.audio_data import AudioDataset
 from ser_train.wav2vec2.audio_data import AudioSamples

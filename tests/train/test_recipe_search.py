@@ -258,13 +258,20 @@ def test_candidates_of_compact_differ_in_one_thing_from_what_they_build_on(
     candidates = dict(SEARCHES["compact"].candidates)
     long, first = candidates.pop("compact-long"), candidates.pop("compact-centre")
     wider = candidates.pop("compact-wider")
-    builds_on = {"compact-relative": wider, "compact-batch": candidates["compact-relative"]}
+    builds_on = {
+        "compact-relative": wider,
+        "compact-batch": candidates["compact-relative"],
+        "compact-taught": candidates["compact-relative"],
+        "compact-taught-narrow": candidates["compact-taught"],
+    }
     assert long.epochs > first.epochs
     for name, candidate in candidates.items():
         base = builds_on.get(name, first)
         changed = [
             name for name, value in candidate.changes.items() if value != base.changes.get(name)
         ]
+        if candidate.taught != base.taught:
+            changed.append("taught")
         assert len(changed) == 1
         assert first.epochs == candidate.epochs
 

@@ -56,7 +56,7 @@ def change_config(run: RunFolder, **changes: object) -> None:
 
 
 def test_the_row_of_the_registry_is_read_as_it_was(copy: RunFolder) -> None:
-    from ser_train.reevaluation import stored_experiment
+    from ser_train.stored_experiment import stored_experiment
 
     change_config(copy, learning_rate=0.5)
     row = stored_experiment(copy.config()["experiment"], copy)
@@ -65,7 +65,7 @@ def test_the_row_of_the_registry_is_read_as_it_was(copy: RunFolder) -> None:
 
 
 def test_a_run_from_before_these_fields_has_their_defaults(copy: RunFolder) -> None:
-    from ser_train.reevaluation import stored_experiment
+    from ser_train.stored_experiment import stored_experiment
 
     row = copy.config()["experiment"]
     for name in ("standardization", "crop", "options", "needs"):
@@ -91,7 +91,7 @@ def test_what_this_version_does_not_know_is_refused(
 
 
 def test_a_row_that_lacks_a_field_is_damaged(copy: RunFolder) -> None:
-    from ser_train.reevaluation import stored_experiment
+    from ser_train.stored_experiment import stored_experiment
 
     row = copy.config()["experiment"]
     del row["patience"]

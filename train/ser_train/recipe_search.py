@@ -18,6 +18,7 @@ import keras
 
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import RunFolderError
+from ser_runtime.errors import UsageError
 from ser_runtime.feature_spec import MFCC
 from ser_train.compact.augmentation import FIRST_RECIPE
 from ser_train.corpora import CorpusIndex
@@ -29,6 +30,8 @@ from ser_train.progress import TrainingProgress
 from ser_train.recipe_file import claim_folder
 from ser_train.recipe_file import read_object
 from ser_train.splits import Split
+from ser_train.teachers import Teacher
+from ser_train.teachers import Teaching
 from ser_train.training import SEARCH
 from ser_train.training import Recipe
 from ser_train.training import validation_metrics
@@ -50,6 +53,7 @@ class Candidate:
         experiment: Whose recipe is changed.
         epochs: It is trained for.
         changes: Fields of `Experiment` that differ.
+        taught: Share of the teachers in its targets; 0: it learns from labels alone.
     """
 
     id: str
@@ -57,9 +61,17 @@ class Candidate:
     experiment: str
     epochs: int
     changes: dict[str, Any] = field(default_factory=dict)
+    taught: float = 0.0
 
-    def recipe(self) -> Recipe:
-        """What to train: no noisy copies, no retraining, no early end."""
+    def recipe(self, teachers: tuple[Teacher, ...] = ()) -> Recipe:
+        """What to train: no noisy copies, no retraining, no early end.
+
+        Raises:
+            UsageError: If it learns from teachers, and there are none.
+        """
+        if self.taught and not teachers:
+            raise UsageError(f"{self.id} learns from teachers: name them with --teachers")
+        teaching = Teaching(teachers, self.taught) if self.taught else None
         row = dataclasses.replace(
             EXPERIMENTS[self.experiment],
             **{
@@ -70,7 +82,7 @@ class Candidate:
                 **self.changes,
             },
         )
-        return Recipe(row, SEED, self.epochs)
+        return Recipe(row, SEED, self.epochs, teaching=teaching)
 
 
 def _of_cnn(name: str, what: str, **changes: Any) -> Candidate:
@@ -87,12 +99,13 @@ def _of_compact(
     what: str,
     augmented: dict[str, Any] | None = None,
     epochs: int = 25,
+    taught: float = 0.0,
     **changes: Any,
 ) -> Candidate:
     augmentation = dataclasses.replace(FIRST_RECIPE, **(augmented or {})).to_dict()
     first = {"crop": "centre", "options": {"widths": [20, 40, 80, 120]}}
     changes = first | {"augmentation": augmentation} | changes
-    return Candidate(name, what, "compact", epochs, changes)
+    return Candidate(name, what, "compact", epochs, changes, taught)
 
 
 _WIDER = "24-48-96-144 channels, no mixup, gain from -30 to +12 dB"
@@ -102,6 +115,8 @@ _BROAD: dict[str, Any] = {
     "options": {"widths": [24, 48, 96, 144]},
 }
 _RELATIVE = {**_BROAD, "options": {**_BROAD["options"], "relative": True}}
+_NARROW = {**_BROAD, "options": {"widths": [20, 40, 80, 120], "relative": True}}
+_TAUGHT = "compact-relative, taught by the two recipes' networks"
 
 
 @dataclass(frozen=True)
@@ -196,6 +211,13 @@ SEARCHES: dict[str, Search] = {
                 **_RELATIVE,
             ),
             _of_compact("compact-batch", "the same in batches of 32", **_RELATIVE, batch_size=32),
+            _of_compact("compact-taught", f"{_TAUGHT}, 0.7 of the target", **_RELATIVE, taught=0.7),
+            _of_compact(
+                "compact-taught-narrow",
+                f"{_TAUGHT}, 0.7 of the target; 20-40-80-120 channels",
+                **_NARROW,
+                taught=0.7,
+            ),
         ),
     ),
 }
@@ -212,6 +234,7 @@ def run_candidate(
     cache: Path,
     folder: Path,
     progress: TrainingProgress,
+    teachers: tuple[Teacher, ...] = (),
 ) -> dict[str, list[float]]:
     """Train a candidate, or read what it gave; an unfinished one goes on.
 
@@ -222,20 +245,24 @@ def run_candidate(
         cache: Of features.
         folder: Of all candidates.
         progress: Where it is shown.
+        teachers: What it may learn from.
 
     Returns:
         Losses and accuracies of each epoch, `KEPT` and `KEPT_LOSS`.
 
     Raises:
         RunFolderError: If the folder holds a candidate of this name with another recipe.
+        UsageError: If it learns from teachers, and there are none.
     """
     place = folder / candidate.id
-    recipe = candidate.recipe()
+    recipe = candidate.recipe(teachers)
     claim = {
         "recipe": _plain(recipe.experiment),
         "split": split.hash,
         "corpora": index.content_hash,
     }
+    if recipe.teaching:
+        claim["teaching"] = recipe.teaching.to_dict()
     claim_folder(place, claim)
     if (history := stored_history(candidate, folder)) is not None:
         return history

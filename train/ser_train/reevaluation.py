@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,16 @@ from typing import Any
 import numpy as np
 
 from ser_runtime.errors import RunFolderError
-from ser_train.architectures import ARCHITECTURES
 from ser_train.checkpoint import TrainingState
 from ser_train.corpora import CorpusIndex
 from ser_train.evaluation import evaluate
-from ser_train.experiments import Experiment
-from ser_train.families import FAMILIES
 from ser_train.families import family
 from ser_train.features.cache import Progress
-from ser_train.features.standardize import SCALES
 from ser_train.run_folder import RunFolder
 from ser_train.splits import PROTOCOLS
 from ser_train.splits import Split
 from ser_train.splits import make_split
+from ser_train.stored_experiment import stored_experiment
 from ser_train.training import Recipe
 
 
@@ -95,26 +91,3 @@ def _clips_of(
         f"{run.path} was trained on other clips: the hash of its split is "
         f"{config['split_hash']}, and these corpora give another"
     )
-
-
-def stored_experiment(row: dict[str, Any], run: RunFolder) -> Experiment:
-    """The row of the registry as it was when the run was trained.
-
-    Raises:
-        RunFolderError: If it has fields, or an architecture, unknown to this version.
-    """
-    known = {field.name for field in dataclasses.fields(Experiment)}
-    unknown = set(row) - known
-    values = {"family": FAMILIES, "standardization": SCALES}
-    if row.get("family", "features") in ("features", "compact"):
-        values["architecture"] = ARCHITECTURES
-    for name, known_values in values.items():
-        if name in row and row[name] not in known_values:
-            unknown.add(f"{name} {row[name]!r}")
-    if unknown:
-        what = ", ".join(sorted(unknown))
-        raise RunFolderError(f"{run.path} was made by another version: {what} is unknown here")
-    try:
-        return Experiment(**{**row, "spec": run.spec(), "needs": tuple(row.get("needs", ()))})
-    except TypeError as error:
-        raise RunFolderError(f"{run.path}/config.json is damaged: {error}") from error

@@ -86,6 +86,7 @@ class Run:
             "backend": self.recipe.experiment.backend or keras.backend.backend(),
             "precision": keras.config.dtype_policy().name,
             "weights": self.recipe.weights and self.recipe.weights.to_dict(),
+            "teaching": self.recipe.teaching and self.recipe.teaching.to_dict(),
             "versions": {"python": platform.python_version(), **_versions()},
         }
 
@@ -142,6 +143,7 @@ def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "precision": "float32",
         "weights": None,
+        "teaching": None,
         **config,
         "experiment": experiment,
         "versions": None,

@@ -29,6 +29,7 @@ from ser_train.experiments import Experiment
 from ser_train.fast_layers import quicken_dropout
 from ser_train.interrupts import interrupts_held
 from ser_train.pretrained_weights import PretrainedWeights
+from ser_train.teachers import Teaching
 
 SEARCH, RETRAIN = "search", "retrain"
 
@@ -51,12 +52,14 @@ class Recipe:
         seed: Of weights, order and dropout.
         max_epochs: Replaces the experiment's, to stop early.
         weights: What a pretrained model starts from.
+        teaching: What it learns from other networks.
     """
 
     experiment: Experiment
     seed: int
     max_epochs: int
     weights: PretrainedWeights | None = None
+    teaching: Teaching | None = None
 
 
 def build_model(experiment: Experiment, seed: int) -> keras.Model:

@@ -12,6 +12,8 @@ from ser_train.commands.arguments import add_backend
 from ser_train.commands.arguments import add_corpora
 from ser_train.commands.arguments import read_index
 from ser_train.commands.train import PACKAGES
+from ser_train.commands.train import add_teachers
+from ser_train.experiments import EXPERIMENTS
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -28,6 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--search", choices=("report", "compact"), default="report", help="default: %(default)s"
     )
+    add_teachers(parser)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these candidates")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/SEARCH-search")
     add_backend(parser)
@@ -44,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ser_train.recipe_search import search_table
     from ser_train.recipe_search import stored_history
     from ser_train.splits import make_split
+    from ser_train.teachers import find_teachers
 
     search = SEARCHES[arguments.search]
     candidates = search.candidates
@@ -52,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"no candidate {', '.join(unknown)}; known: {', '.join(candidates)}")
     index = read_index(arguments.corpora, arguments.cache)
     split = make_split(index.clips, search.protocol)
+    teachers = find_teachers(arguments.teachers, split, EXPERIMENTS["compact"])
     folder = arguments.out or Path("runs") / f"{arguments.search}-search"
     # Losers included, also those of an earlier call.
     before = {name: stored_history(candidates[name], folder) for name in candidates}
@@ -62,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             candidate = candidates[name]
             progress.note(f"{name}: {candidate.what}")
             histories[name] = run_candidate(
-                candidate, index, split, arguments.cache, folder, progress
+                candidate, index, split, arguments.cache, folder, progress, teachers
             )
             write_text(table, search_table(search, histories, split))
     print(table.read_text(encoding="utf-8"), end="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ser_train.progress import TrainingProgress
     from ser_train.run_folder import RunFolder
     from ser_train.splits import Split
+    from ser_train.teachers import Teaching
 
 PACKAGES = ("keras", "sklearn", "scipy", "matplotlib", "tensorboard")
 """What every training needs."""
@@ -51,6 +53,8 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
             parser.add_argument(
                 "--weights", required=True, metavar="WEIGHTS", help=experiment.pretrained
             )
+        if experiment.family == "compact":
+            add_teachers(parser)
         parser.add_argument(
             "--max-epochs",
             type=positive,
@@ -65,6 +69,18 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
             metavar="N",
             help="train with N seeds, from --seed on: a run folder each, all of them shown",
         )
+
+
+def add_teachers(parser: argparse.ArgumentParser) -> None:
+    """Declare what a network of the family `compact` may learn from."""
+    parser.add_argument(
+        "--teachers",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RUN",
+        help="learn from these complete runs, of the same split, beside the labels (distillation)",
+    )
 
 
 def add_training(parser: argparse.ArgumentParser, protocol: str | None = None) -> None:
@@ -96,11 +112,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     index = read_clips(arguments)
     split = make_split(index.clips, arguments.protocol, fold)
+    teaching = find_teaching(getattr(arguments, "teachers", []), split, experiment)
     with TrainingProgress() as progress:
         done = []
         for seed in range(arguments.seed, arguments.seed + arguments.repeat):
             done.append(
-                train_experiment(experiment, arguments, index, split, progress, weights, seed)
+                train_experiment(
+                    experiment, arguments, index, split, progress, weights, seed, teaching=teaching
+                )
             )
             keras.backend.clear_session()
     if arguments.repeat > 1:
@@ -123,6 +142,21 @@ def find_pretrained(experiment: Experiment, source: str | None) -> PretrainedWei
     return None if source is None else family(experiment.family).find_weights(source)
 
 
+def find_teaching(
+    teachers: Sequence[Path], split: Split, experiment: Experiment
+) -> Teaching | None:
+    """What the runs that a user named teach; None if there are none.
+
+    Raises:
+        RunFolderError: If one is incomplete, damaged, or of other clips or features.
+        UsageError: If one is of another family, or named twice.
+    """
+    from ser_train.teachers import Teaching
+    from ser_train.teachers import find_teachers
+
+    return Teaching(find_teachers(teachers, split, experiment)) if teachers else None
+
+
 def read_clips(arguments: argparse.Namespace) -> CorpusIndex:
     """The clips that the arguments ask for."""
     index = read_index(arguments.corpora, arguments.cache)
@@ -138,6 +172,7 @@ def train_experiment(
     weights: PretrainedWeights | None = None,
     seed: int | None = None,
     any_settings: bool = False,
+    teaching: Teaching | None = None,
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Train an experiment, or go on, or read what it gave.
 
@@ -150,6 +185,7 @@ def train_experiment(
         weights: What a pretrained model starts from.
         seed: In the place of that of the arguments.
         any_settings: As of `complete_run`.
+        teaching: What it learns from other networks.
 
     Returns:
         The run folder, and the content of its metrics.json.
@@ -165,7 +201,7 @@ def train_experiment(
     kind = family(experiment.family)
     max_epochs = arguments.max_epochs or experiment.max_epochs
     seed = arguments.seed if seed is None else seed
-    recipe = Recipe(experiment, seed, max_epochs, weights)
+    recipe = Recipe(experiment, seed, max_epochs, weights, teaching)
     folder = RunFolder(arguments.out / run_folder_name(experiment.id, split.name, recipe.seed))
     if arguments.fresh:
         folder.remove()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ser_train.compact.augmentation import Augmentation
 from ser_train.compact.augmentation import WindowAugmenter
 from ser_train.compact.clip_spectrograms import ClipSpectrograms
 from ser_train.compact.clip_spectrograms import cached_spectrograms
+from ser_train.compact.taught_batches import TaughtBatches
+from ser_train.compact.taught_batches import Views
+from ser_train.compact.taught_batches import cached_judgements
 from ser_train.compact.training import AugmentedBatches
 from ser_train.compact.training import build_compact
 from ser_train.corpora import CorpusIndex
@@ -22,6 +26,8 @@ from ser_train.families.features import FeatureFamily
 from ser_train.families.features import in_float32
 from ser_train.features.array_cache import Progress
 from ser_train.splits import Split
+from ser_train.teachers import Teaching
+from ser_train.training import BatchesAhead
 from ser_train.training import BatchProgress
 from ser_train.training import EpochReport
 from ser_train.training import Recipe
@@ -30,9 +36,17 @@ from ser_train.training import train
 
 @dataclass(frozen=True, eq=False)
 class CompactDataset(Dataset):
-    """A dataset of first windows, and the whole clips that training cuts other windows from."""
+    """A dataset of first windows, and what training cuts other windows from.
+
+    Attributes:
+        clips: Whole.
+        corpora_hash: Of their content.
+        cache: Where what teachers say of the windows is kept.
+    """
 
     clips: ClipSpectrograms
+    corpora_hash: str
+    cache: Path
 
 
 class CompactFamily(FeatureFamily):
@@ -53,7 +67,9 @@ class CompactFamily(FeatureFamily):
         """
         data = load_dataset(index, split, experiment, cache, progress)
         clips = cached_spectrograms(index, experiment.spec, cache, progress)
-        return CompactDataset(**vars(data), clips=clips)
+        return CompactDataset(
+            **vars(data), clips=clips, corpora_hash=index.content_hash, cache=cache
+        )
 
     def train(
         self,
@@ -71,8 +87,12 @@ class CompactFamily(FeatureFamily):
         settings = Augmentation.from_dict(experiment.augmentation)
         augmenter = WindowAugmenter(data.clips, settings)
 
-        def batches(keys: tuple[int, ...]) -> AugmentedBatches:
+        def on_labels(keys: tuple[int, int]) -> BatchesAhead:
             return AugmentedBatches(data.train, augmenter, settings, experiment.batch_size, keys)
+
+        batches = on_labels
+        if recipe.teaching:
+            batches = _taught(recipe, recipe.teaching, data, augmenter, settings, progress)
 
         def build(seed: int) -> keras.Model:
             steps = -(-len(data.train) // experiment.batch_size)
@@ -83,3 +103,43 @@ class CompactFamily(FeatureFamily):
         )
         model.optimizer.take_averages(model.trainable_variables)
         return in_float32(model, experiment), state
+
+
+def _taught(
+    recipe: Recipe,
+    teaching: Teaching,
+    data: CompactDataset,
+    augmenter: WindowAugmenter,
+    settings: Augmentation,
+    progress: BatchProgress | None,
+) -> Callable[[tuple[int, int]], BatchesAhead]:
+    """What makes the batches of an epoch, once the teachers have judged all views."""
+    views = Views(data.train, augmenter)
+    key = {
+        "augmentation": settings.to_dict(),
+        "spec": recipe.experiment.spec.to_dict(),
+        "split": data.split.hash,
+        "corpora": data.corpora_hash,
+        "precision": keras.config.dtype_policy().name,
+    }
+
+    def judging(done: int, total: int) -> None:
+        if progress:
+            progress("teachers' judgements", 1, done, total, {})
+
+    judgements = cached_judgements(
+        teaching, views, key, recipe.experiment.spec.shape, data.cache, judging
+    )
+
+    def batches(keys: tuple[int, int]) -> BatchesAhead:
+        return TaughtBatches(
+            data.train,
+            views,
+            judgements,
+            settings,
+            teaching.share,
+            recipe.experiment.batch_size,
+            keys,
+        )
+
+    return batches

@@ -68,10 +68,19 @@ class AugmentedBatches(BatchesAhead):
         windows = self._augmenter(self._samples.rows[which], rng)
         inputs = self._samples.standardization(windows)
         mask(inputs, self._settings, rng)
-        smoothing = np.float32(self._settings.label_smoothing)
-        targets = np.eye(len(EMOTIONS), dtype=np.float32)[self._samples.classes[which]]
-        targets = targets * (1 - smoothing) + smoothing / len(EMOTIONS)
+        targets = smoothed(self._samples.classes[which], self._settings.label_smoothing)
         return mix(inputs, targets, self._settings, rng)
+
+
+def smoothed(classes: NDArray[np.int64], smoothing: float) -> NDArray[np.float32]:
+    """Targets of labels: float32 [windows, classes].
+
+    Args:
+        classes: int64 [windows], the right ones.
+        smoothing: Probability that is spread over all classes.
+    """
+    targets = np.eye(len(EMOTIONS), dtype=np.float32)[classes]
+    return targets * (1 - np.float32(smoothing)) + np.float32(smoothing) / len(EMOTIONS)
 
 
 def build_compact(experiment: Experiment, seed: int, steps: int, epochs: int) -> keras.Model:
