@@ -36,7 +36,7 @@ _SEED = 7_000_003
 _GROUP = 16
 """Windows that are drawn together, and stay together in a batch."""
 
-_GROUPS_JUDGED = 16
+_GROUPS_JUDGED = 4
 
 
 class Views:
