@@ -137,6 +137,27 @@ def test_static_quantization_leaves_the_convolution_of_one_channel_alone_in_floa
         assert [maker[name].op_type for name in node.input[:2]] == ["DequantizeLinear"] * 2
 
 
+@pytest.mark.parametrize(("channels", "in_float"), [(1, True), (2, True), (3, False)])
+def test_only_a_convolution_of_features_and_their_levels_stays_in_float(
+    channels: int, in_float: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((4, channels, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["features", "weights"], ["probabilities"], name="only")],
+        "one convolution",
+        [helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, (1, channels, 8, 8))],
+        [helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, (1, 4, 6, 6))],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    inputs = rng.standard_normal((4, channels, 8, 8)).astype(np.float32)
+    quantized = quantize_static(model, ("Conv",), inputs)
+    (convolution,) = (node for node in quantized.graph.node if node.op_type == "Conv")
+    kept = {tensor.name for tensor in quantized.graph.initializer}
+    assert (convolution.input[1] in kept) == in_float
+
+
 def test_static_scales_are_those_of_channels(
     small_graph: onnx.ModelProto, small_inputs: NDArray[np.float32]
 ) -> None:
@@ -215,7 +236,7 @@ def test_a_channel_of_zeros_stays_zero(small_graph: onnx.ModelProto) -> None:
 def mixed_graph() -> onnx.ModelProto:
     """Convolution, ReLU, pooling by the average, convolution; a large and a small product; ReLU."""
     rng = np.random.default_rng(0)
-    shapes = {"c1": (4, 2, 3, 3), "c2": (4, 4, 3, 3), "w1": (64, 256), "w2": (256, 7)}
+    shapes = {"c1": (4, 3, 3, 3), "c2": (4, 4, 3, 3), "w1": (64, 256), "w2": (256, 7)}
     tensors = [
         numpy_helper.from_array((0.1 * rng.standard_normal(shape)).astype(np.float32), name)
         for name, shape in shapes.items()
@@ -237,7 +258,7 @@ def mixed_graph() -> onnx.ModelProto:
     ]
     x, y = (
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-        for name, shape in (("features", ["b", 2, 32, 32]), ("probabilities", ["b", 7]))
+        for name, shape in (("features", ["b", 3, 32, 32]), ("probabilities", ["b", 7]))
     )
     graph = helper.make_graph(nodes, "test", [x], [y], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -248,7 +269,7 @@ def mixed_graph() -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def statically(mixed_graph: onnx.ModelProto) -> onnx.ModelProto:
-    inputs = np.random.default_rng(1).standard_normal((4, 2, 32, 32), np.float32)
+    inputs = np.random.default_rng(1).standard_normal((4, 3, 32, 32), np.float32)
     quantized = quantize_static(mixed_graph, ("Conv", "MatMul"), inputs)
     assert np.abs(answer(quantized, inputs) - answer(mixed_graph, inputs)).max() < 0.01
     return quantized

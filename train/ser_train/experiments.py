@@ -254,15 +254,16 @@ EXPERIMENTS: dict[str, Experiment] = {
             noisy_copies=0,
             learning_rate=2e-3,
             batch_size=64,
-            max_epochs=100,
-            patience=100,
+            max_epochs=70,
+            patience=70,
             retrain=False,
             parameters=548_639,
             trainable_parameters=546_863,
             note=(
                 "Not in the report: AdamW with a one-cycle learning rate, averaged weights, "
                 "windows cut anywhere from the clips under speed, level, room, noise and channel "
-                "changes, SpecAugment, label smoothing. The last epoch's weights are kept."
+                "changes, SpecAugment, label smoothing. The last epoch's weights are kept. "
+                "--teachers: learn from other networks beside the labels."
             ),
             options={"widths": [24, 48, 96, 144], "relative": True},
             augmentation=Augmentation().to_dict(),
