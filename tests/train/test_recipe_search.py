@@ -262,7 +262,7 @@ def test_candidates_of_compact_differ_in_one_thing_from_what_they_build_on(
         "compact-relative": wider,
         "compact-batch": candidates["compact-relative"],
         "compact-taught": candidates["compact-relative"],
-        "compact-taught-narrow": candidates["compact-taught"],
+        "compact-taught-alone": candidates["compact-taught"],
     }
     assert long.epochs > first.epochs
     for name, candidate in candidates.items():

@@ -115,7 +115,6 @@ _BROAD: dict[str, Any] = {
     "options": {"widths": [24, 48, 96, 144]},
 }
 _RELATIVE = {**_BROAD, "options": {**_BROAD["options"], "relative": True}}
-_NARROW = {**_BROAD, "options": {"widths": [20, 40, 80, 120], "relative": True}}
 _TAUGHT = "compact-relative, taught by the two recipes' networks"
 
 
@@ -212,12 +211,7 @@ SEARCHES: dict[str, Search] = {
             ),
             _of_compact("compact-batch", "the same in batches of 32", **_RELATIVE, batch_size=32),
             _of_compact("compact-taught", f"{_TAUGHT}, 0.7 of the target", **_RELATIVE, taught=0.7),
-            _of_compact(
-                "compact-taught-narrow",
-                f"{_TAUGHT}, 0.7 of the target; 20-40-80-120 channels",
-                **_NARROW,
-                taught=0.7,
-            ),
+            _of_compact("compact-taught-alone", f"{_TAUGHT}, no labels", **_RELATIVE, taught=1.0),
         ),
     ),
 }
