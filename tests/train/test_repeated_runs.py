@@ -78,5 +78,14 @@ def test_another_recipe_is_no_repetition_but_other_words_are(make_run: MakeRun) 
     assert "seeds 0, 2" in means_table([first, make_run(12, seed=2, title="other words")])
 
 
+def test_what_was_taught_is_another_recipe_whoever_taught_it(make_run: MakeRun) -> None:
+    runs = [make_run(10), make_run(12, seed=1), make_run(14, seed=2)]
+    for run, digest in zip(runs[1:], ("a", "b"), strict=True):
+        teaching = {"teachers": [{"experiment": "cnn", "sha256": digest}], "share": 1, "views": 2}
+        run.write_json("config", run.config() | {"teaching": teaching})
+    ((name, which, *_),) = cells(means_table(runs))
+    assert (name, which) == ("cnn, taught, on report", "seeds 1, 2")
+
+
 def test_a_run_alone_has_no_mean(make_run: MakeRun) -> None:
     assert means_table([make_run(10)]) == means_table([]) == ""

@@ -16,6 +16,7 @@ from ser_train.results import KEPT_OF_TUNING
 from ser_train.results import publish
 from ser_train.results import publish_tuning
 from ser_train.results import results_table
+from ser_train.results import row_name
 from ser_train.results import show_results_table
 from ser_train.run_folder import RunFolder
 
@@ -121,6 +122,14 @@ def test_a_run_that_lost_a_file_is_refused_by_name(tiny_run: Path, tmp_path: Pat
     (tmp_path / "run" / "weights.npz").unlink()
     with pytest.raises(RunFolderError, match=r"weights\.npz"):
         publish([RunFolder(tmp_path / "run")], tmp_path / "results")
+
+
+def test_a_run_that_had_teachers_is_marked(tiny_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_run, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert row_name(run) == "run"
+    run.write_json("config", run.config() | {"teaching": {"teachers": [], "share": 0.5}})
+    assert row_name(run) == "run ⁵"
 
 
 def test_without_a_terminal_the_table_of_runs_is_markdown(

@@ -47,17 +47,28 @@ def means_table(runs: Sequence[RunFolder]) -> str:
     groups: dict[str, list[RunFolder]] = defaultdict(list)
     for run in runs:
         config = run.config()
-        groups[json.dumps([recipe_of(config["experiment"]), config["protocol"]])].append(run)
+        recipe = [recipe_of(config["experiment"]), config["protocol"], _taught(config)]
+        groups[json.dumps(recipe)].append(run)
     rows = [_row(group) for group in groups.values() if len(group) > 1]
     return f"{markdown_table(_HEADER, rows)}\n{_NOTE}\n" if rows else ""
+
+
+def _taught(config: dict[str, Any]) -> list[Any] | None:
+    """What runs of one recipe share of their teaching; the teachers of each fold are its own."""
+    teaching = config.get("teaching")
+    if not teaching:
+        return None
+    teachers = [teacher["experiment"] for teacher in teaching["teachers"]]
+    return [teachers, teaching["share"], teaching["views"]]
 
 
 def _row(runs: Sequence[RunFolder]) -> list[str]:
     pooled = pool_predictions(runs)
     metrics = [run.metrics() for run in runs]
+    taught = ", taught," if runs[0].config().get("teaching") else ""
     accuracies = [figures["accuracy"] for figures in metrics]
     return [
-        f"{pooled.experiment} on {pooled.protocol}",
+        f"{pooled.experiment}{taught} on {pooled.protocol}",
         _which(metrics),
         with_interval(float(np.mean(accuracies)), interval(_draws(pooled))),
         f"{min(accuracies):.3f}–{max(accuracies):.3f}",

@@ -15,6 +15,7 @@ from ser_runtime.labels import EMOTIONS
 from ser_train.plots import plot_reliability
 from ser_train.report_tables import report_table
 from ser_train.results import results_table
+from ser_train.results import row_name
 from ser_train.run_folder import RunFolder
 from ser_train.run_report import accuracy_by_sex
 from ser_train.run_report import most_confused
@@ -53,7 +54,7 @@ def write_report(runs: Sequence[RunFolder], page: Path) -> list[Path]:
         StorageError: If the disk is full.
     """
     metrics = [run.metrics() for run in runs]
-    overview = results_table([run.name for run in runs], metrics)
+    overview = results_table([row_name(run) for run in runs], metrics)
     sections = [(run, _sections(run, figures)) for run, figures in zip(runs, metrics, strict=True)]
     markdown = page.with_suffix(".md")
     write_text(markdown, _markdown(overview, sections))

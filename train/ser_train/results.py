@@ -57,7 +57,8 @@ _NOTES = (
     "² not like for like: the report's labels call all SAVEE clips surprise, and its speakers "
     "are shared, both of which flatter it. "
     "³ search for the best epoch stopped by hand, before the recipe's own end. "
-    "⁴ other clips than the 12,162: no split of the protocol."
+    "⁴ other clips than the 12,162: no split of the protocol. "
+    "⁵ learnt from other networks of the same split beside the labels (`teaching` in config.json)."
 )
 
 
@@ -84,7 +85,7 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
         _copy(run.path, _kept(run), folder)
     table = folder / "table.md"
     published = [RunFolder(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
-    names = [run.name for run in published]
+    names = [row_name(run) for run in published]
     all_runs = results_table(names, [run.metrics() for run in published])
     means = means_table(published)
     write_text(table, f"{all_runs}\n{means}" if means else all_runs)
@@ -130,7 +131,7 @@ def _kept(run: RunFolder) -> tuple[str, ...]:
 
 def show_results_table(runs: Sequence[tuple[RunFolder, dict[str, Any]]]) -> None:
     """Print the table of runs, each with the content of its metrics.json, on stdout."""
-    names = [run.name for run, _ in runs]
+    names = [row_name(run) for run, _ in runs]
     if not Console().is_terminal:
         print(results_table(names, [metrics for _, metrics in runs]), end="")  # noqa: T201
         return
@@ -141,8 +142,18 @@ def show_results_table(runs: Sequence[tuple[RunFolder, dict[str, Any]]]) -> None
     Console().print(_NOTES, style="dim", soft_wrap=True, highlight=False)
 
 
+def row_name(run: RunFolder) -> str:
+    """A run's name in the table, marked if it had teachers."""
+    return run.name + (" ⁵" if run.config().get("teaching") else "")
+
+
 def results_table(names: Sequence[str], metrics: Sequence[dict[str, Any]]) -> str:
-    """One row per run, as Markdown, with what must be known to read it."""
+    """One row per run, as Markdown, with what must be known to read it.
+
+    Args:
+        names: Of `row_name`.
+        metrics: Content of each metrics.json.
+    """
     lines = [" | ".join(_COLUMNS), " | ".join("---" for _ in _COLUMNS)]
     lines += [" | ".join(_row(*pair)) for pair in zip(names, metrics, strict=True)]
     notes = [
