@@ -19,7 +19,9 @@ import keras
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import UsageError
+from ser_runtime.feature_spec import LOG_MEL
 from ser_runtime.feature_spec import MFCC
+from ser_runtime.feature_spec import FeatureSpec
 from ser_train.compact.augmentation import FIRST_RECIPE
 from ser_train.corpora import CorpusIndex
 from ser_train.experiments import EXPERIMENTS
@@ -115,6 +117,21 @@ _BROAD: dict[str, Any] = {
     "options": {"widths": [24, 48, 96, 144]},
 }
 _RELATIVE = {**_BROAD, "options": {**_BROAD["options"], "relative": True}}
+
+
+def _with_bands(spec: FeatureSpec) -> dict[str, Any]:
+    """`_RELATIVE` on other bands, changed by as much of the spectrum."""
+    scale = spec.n_mels / LOG_MEL.n_mels
+    augmented = {
+        **_RELATIVE["augmented"],
+        "shift": round(scale * FIRST_RECIPE.shift),
+        "mask_bands": round(scale * FIRST_RECIPE.mask_bands),
+    }
+    return {**_RELATIVE, "augmented": augmented, "spec": spec}
+
+
+_FINE = _with_bands(dataclasses.replace(LOG_MEL, n_mels=96))
+_LOW = _with_bands(dataclasses.replace(LOG_MEL, n_mels=80, fmax=5500.0))
 _TAUGHT = "compact-relative, taught by the two recipes' networks"
 
 
@@ -210,6 +227,8 @@ SEARCHES: dict[str, Search] = {
                 **_RELATIVE,
             ),
             _of_compact("compact-batch", "the same in batches of 32", **_RELATIVE, batch_size=32),
+            _of_compact("compact-fine", "compact-relative with 96 bands", **_FINE),
+            _of_compact("compact-low", "compact-relative with 80 bands below 5.5 kHz", **_LOW),
             _of_compact("compact-taught", f"{_TAUGHT}, 0.7 of the target", **_RELATIVE, taught=0.7),
             _of_compact("compact-taught-alone", f"{_TAUGHT}, no labels", **_RELATIVE, taught=1.0),
         ),
