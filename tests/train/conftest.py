@@ -163,6 +163,18 @@ def small_experiment() -> Experiment:
 
 
 @pytest.fixture(scope="session")
+def small_compact() -> Experiment:
+    """`compact`, narrow, on few bands: TensorFlow is through with it sooner."""
+    row = EXPERIMENTS["compact"]
+    return dataclasses.replace(
+        row,
+        spec=dataclasses.replace(row.spec, n_mels=32, hop=512),
+        options={"widths": [4, 4, 8, 8]},
+        batch_size=32,
+    )
+
+
+@pytest.fixture(scope="session")
 def ser_train(tensorflow: None) -> Command:
     """Runs `ser-train` in this process, on one thread; returns exit code, stdout and stderr."""
     from ser_train.cli import main

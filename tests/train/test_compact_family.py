@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,6 @@ class Stopped(Exception):  # noqa: N818
 
 
 @pytest.fixture(scope="module")
-def experiment() -> Experiment:
-    """`compact`, narrow, on few bands: TensorFlow is through with it sooner."""
-    row = EXPERIMENTS["compact"]
-    return dataclasses.replace(
-        row,
-        spec=dataclasses.replace(row.spec, n_mels=32, hop=512),
-        options={"widths": [4, 4, 8, 8]},
-        max_epochs=EPOCHS,
-        batch_size=32,
-    )
-
-
-@pytest.fixture(scope="module")
 def family(tensorflow: None) -> Any:
     from ser_train.compact.family import CompactFamily
 
@@ -51,11 +37,11 @@ def family(tensorflow: None) -> Any:
 def data(
     family: Any,
     tiny_index: CorpusIndex,
-    experiment: Experiment,
+    small_compact: Experiment,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
     split = make_split(tiny_index.clips, "report", None)
-    return family.load_data(tiny_index, split, experiment, tmp_path_factory.mktemp("cache"))
+    return family.load_data(tiny_index, split, small_compact, tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +50,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(family: Any, data: Any, experiment: Experiment, checkpoint: Path) -> tuple[Any, Any]:
+def trained(family: Any, data: Any, small_compact: Experiment, checkpoint: Path) -> tuple[Any, Any]:
     from ser_train.training import Recipe
 
-    return family.train(Recipe(experiment, 0, EPOCHS), data, checkpoint)
+    return family.train(Recipe(small_compact, 0, EPOCHS), data, checkpoint)
 
 
 def test_the_registry_has_its_parameters(tensorflow: None) -> None:
@@ -119,7 +105,7 @@ def test_it_trains_for_all_epochs_and_keeps_the_averaged_weights(
 
 
 def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
-    trained: tuple[Any, Any], family: Any, data: Any, experiment: Experiment, tmp_path: Path
+    trained: tuple[Any, Any], family: Any, data: Any, small_compact: Experiment, tmp_path: Path
 ) -> None:
     from ser_train.training import Recipe
 
@@ -127,7 +113,7 @@ def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
         if (epoch, batch) == (2, 2):
             raise Stopped
 
-    recipe, checkpoint = Recipe(experiment, 0, EPOCHS), tmp_path / "checkpoint.npz"
+    recipe, checkpoint = Recipe(small_compact, 0, EPOCHS), tmp_path / "checkpoint.npz"
     with pytest.raises(Stopped):
         family.train(recipe, data, checkpoint, progress=stop)
     model, _ = family.train(recipe, data, checkpoint)
@@ -147,7 +133,7 @@ def test_the_learning_rate_rises_and_falls(tensorflow: None) -> None:
 
 
 def test_a_stored_network_is_restored_in_float32_whatever_the_precision(
-    family: Any, data: Any, trained: tuple[Any, Any], experiment: Experiment, tmp_path: Path
+    family: Any, data: Any, trained: tuple[Any, Any], small_compact: Experiment, tmp_path: Path
 ) -> None:
     import keras
 
@@ -159,7 +145,7 @@ def test_a_stored_network_is_restored_in_float32_whatever_the_precision(
     family.store(folder, data, model)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        _, restored = family.restore(folder, experiment, data)
+        _, restored = family.restore(folder, small_compact, data)
     finally:
         keras.config.set_dtype_policy("float32")
     assert {layer.compute_dtype for layer in restored.layers} == {"float32"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -28,19 +27,6 @@ VIEWS, SHARE, EPOCHS = 3, 0.75, 2
 
 
 @pytest.fixture(scope="module")
-def experiment() -> Experiment:
-    """`compact`, narrow, on few bands: TensorFlow is through with it sooner."""
-    row = EXPERIMENTS["compact"]
-    return dataclasses.replace(
-        row,
-        spec=dataclasses.replace(row.spec, n_mels=32, hop=512),
-        options={"widths": [4, 4, 8, 8]},
-        max_epochs=EPOCHS,
-        batch_size=32,
-    )
-
-
-@pytest.fixture(scope="module")
 def split(tiny_index: CorpusIndex) -> Split:
     return make_split(tiny_index.clips, "report", None)
 
@@ -50,7 +36,7 @@ def teacher_run(
     tensorflow: None,
     tiny_index: CorpusIndex,
     split: Split,
-    experiment: Experiment,
+    small_compact: Experiment,
     cache: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> RunFolder:
@@ -61,18 +47,18 @@ def teacher_run(
     from ser_train.training import Recipe
 
     folder = RunFolder(tmp_path_factory.mktemp("teacher") / "run")
-    run = Run(Recipe(experiment, 5, 1), tiny_index, split, folder)
+    run = Run(Recipe(small_compact, 5, 1), tiny_index, split, folder)
     kind = family("compact")
-    complete_run(run, lambda: kind.load_data(tiny_index, split, experiment, cache))
+    complete_run(run, lambda: kind.load_data(tiny_index, split, small_compact, cache))
     return folder
 
 
 @pytest.fixture
-def teaching(teacher_run: RunFolder, split: Split, experiment: Experiment) -> Any:
+def teaching(teacher_run: RunFolder, split: Split, small_compact: Experiment) -> Any:
     from ser_train.teachers import Teaching
     from ser_train.teachers import find_teachers
 
-    return Teaching(find_teachers([teacher_run.path], split, experiment), SHARE, VIEWS)
+    return Teaching(find_teachers([teacher_run.path], split, small_compact), SHARE, VIEWS)
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +66,13 @@ def data(
     tensorflow: None,
     tiny_index: CorpusIndex,
     split: Split,
-    experiment: Experiment,
+    small_compact: Experiment,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
     from ser_train.families import family
 
     cache = tmp_path_factory.mktemp("cache")
-    return family("compact").load_data(tiny_index, split, experiment, cache)
+    return family("compact").load_data(tiny_index, split, small_compact, cache)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +134,7 @@ def test_all_views_are_met_before_one_comes_again(views: Any, data: Any) -> None
 
 
 def test_a_taught_training_that_was_stopped_ends_as_the_unbroken_one(
-    teaching: Any, data: Any, experiment: Experiment, teacher_run: RunFolder, tmp_path: Path
+    teaching: Any, data: Any, small_compact: Experiment, teacher_run: RunFolder, tmp_path: Path
 ) -> None:
     from ser_train.families import family
     from ser_train.training import Recipe
@@ -160,9 +146,9 @@ def test_a_taught_training_that_was_stopped_ends_as_the_unbroken_one(
         if (phase, epoch, batch) == ("search", 2, 2):
             raise Stopped
 
-    kind, recipe = family("compact"), Recipe(experiment, 0, EPOCHS, teaching=teaching)
+    kind, recipe = family("compact"), Recipe(small_compact, 0, EPOCHS, teaching=teaching)
     unbroken, _ = kind.train(recipe, data, tmp_path / "unbroken.npz")
-    on_labels, _ = kind.train(Recipe(experiment, 0, EPOCHS), data, tmp_path / "labels.npz")
+    on_labels, _ = kind.train(Recipe(small_compact, 0, EPOCHS), data, tmp_path / "labels.npz")
     aside = teacher_run.weights.with_suffix(".aside")
     teacher_run.weights.rename(aside)
     try:
@@ -181,12 +167,12 @@ def test_a_taught_training_that_was_stopped_ends_as_the_unbroken_one(
 
 
 def test_judgements_are_the_teachers_probabilities(
-    teaching: Any, views: Any, data: Any, experiment: Experiment, tmp_path: Path
+    teaching: Any, views: Any, data: Any, small_compact: Experiment, tmp_path: Path
 ) -> None:
     from ser_train.compact.taught_batches import cached_judgements
     from ser_train.families import family
 
-    shape = experiment.spec.shape
+    shape = small_compact.spec.shape
     judged = cached_judgements(teaching, views, {}, shape, tmp_path)
     assert judged.shape == (VIEWS, len(data.train), len(EMOTIONS))
     teacher = teaching.teachers[0]
@@ -201,12 +187,12 @@ def test_the_configuration_tells_who_taught(
     teacher_run: RunFolder,
     tiny_index: CorpusIndex,
     split: Split,
-    experiment: Experiment,
+    small_compact: Experiment,
 ) -> None:
     from ser_train.run import Run
     from ser_train.training import Recipe
 
-    taught = Run(Recipe(experiment, 5, 1, teaching=teaching), tiny_index, split, teacher_run)
+    taught = Run(Recipe(small_compact, 5, 1, teaching=teaching), tiny_index, split, teacher_run)
     (teacher,) = taught.config()["teaching"]["teachers"]
     assert teacher["experiment"] == "compact"
     assert taught.differs_in() == ["teaching"]
@@ -219,22 +205,22 @@ def copy(teacher_run: RunFolder, tmp_path: Path) -> RunFolder:
 
 
 def test_the_same_weights_do_not_count_twice(
-    teacher_run: RunFolder, copy: RunFolder, split: Split, experiment: Experiment
+    teacher_run: RunFolder, copy: RunFolder, split: Split, small_compact: Experiment
 ) -> None:
     from ser_train.teachers import find_teachers
 
     with pytest.raises(UsageError, match="the same weights"):
-        find_teachers([teacher_run.path, copy.path], split, experiment)
+        find_teachers([teacher_run.path, copy.path], split, small_compact)
 
 
 def test_a_teacher_of_other_training_clips_is_refused(
-    teacher_run: RunFolder, tiny_index: CorpusIndex, experiment: Experiment
+    teacher_run: RunFolder, tiny_index: CorpusIndex, small_compact: Experiment
 ) -> None:
     from ser_train.teachers import find_teachers
 
     other = make_split(tiny_index.clips, "speaker-independent", "1")
     with pytest.raises(RunFolderError, match="other clips than speaker-independent-1"):
-        find_teachers([teacher_run.path], other, experiment)
+        find_teachers([teacher_run.path], other, small_compact)
 
 
 def test_a_teacher_of_other_features_is_refused(teacher_run: RunFolder, split: Split) -> None:
@@ -245,23 +231,23 @@ def test_a_teacher_of_other_features_is_refused(teacher_run: RunFolder, split: S
 
 
 def test_a_teacher_without_weights_is_refused(
-    copy: RunFolder, split: Split, experiment: Experiment
+    copy: RunFolder, split: Split, small_compact: Experiment
 ) -> None:
     from ser_train.teachers import find_teachers
 
     copy.weights.unlink()
     with pytest.raises(RunFolderError, match="cannot read the weights"):
-        find_teachers([copy.path], split, experiment)
+        find_teachers([copy.path], split, small_compact)
 
 
 def test_an_unfinished_run_does_not_teach(
-    copy: RunFolder, split: Split, experiment: Experiment
+    copy: RunFolder, split: Split, small_compact: Experiment
 ) -> None:
     from ser_train.teachers import find_teachers
 
     (copy.path / "metrics.json").unlink()
     with pytest.raises(RunFolderError, match=r"metrics\.json"):
-        find_teachers([copy.path], split, experiment)
+        find_teachers([copy.path], split, small_compact)
 
 
 def test_the_command_refuses_a_teacher_of_another_family(
