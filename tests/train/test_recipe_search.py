@@ -263,7 +263,6 @@ def test_candidates_of_compact_differ_in_one_thing_from_what_they_build_on(
         "compact-batch": candidates["compact-relative"],
         "compact-taught": candidates["compact-relative"],
         "compact-fine": candidates["compact-relative"],
-        "compact-located": candidates["compact-relative"],
         "compact-low": candidates["compact-relative"],
         "compact-taught-alone": candidates["compact-taught"],
     }

@@ -229,11 +229,6 @@ SEARCHES: dict[str, Search] = {
             _of_compact("compact-batch", "the same in batches of 32", **_RELATIVE, batch_size=32),
             _of_compact("compact-fine", "compact-relative with 96 bands", **_FINE),
             _of_compact("compact-low", "compact-relative with 80 bands below 5.5 kHz", **_LOW),
-            _of_compact(
-                "compact-located",
-                "compact-relative, the network knowing the bands",
-                **{**_RELATIVE, "options": {**_RELATIVE["options"], "located": True}},
-            ),
             _of_compact("compact-taught", f"{_TAUGHT}, 0.7 of the target", **_RELATIVE, taught=0.7),
             _of_compact("compact-taught-alone", f"{_TAUGHT}, no labels", **_RELATIVE, taught=1.0),
         ),

@@ -26,43 +26,11 @@ _SMALLEST_VARIANCE = 1e-5
 _MOMENTUM = 0.9
 
 
-class BandBias(layers.Layer):
-    """Adds a learnt value for each band and channel, none at first.
-
-    A convolution does not know which bands it looks at; pitch and formants are told by them
-    (frequency-aware networks: Koutini et al. 2019, arXiv:1909.02859).
-    """
-
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        """For [bands, frames, channels]."""
-        _, bands, _, channels = shape
-        self.bias = self.add_weight(shape=(bands, 1, channels), initializer="zeros", name="bias")
-
-    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Of the same shape."""
-        return x + self.bias
-
-
-class BandWeights(layers.Layer):
-    """Sums over the bands with a learnt weight for each band and channel: at first, the mean."""
-
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        """For [bands, frames, channels]."""
-        _, bands, _, channels = shape
-        mean = keras.initializers.Constant(1 / bands)
-        self.kernel = self.add_weight(shape=(bands, 1, channels), initializer=mean, name="kernel")
-
-    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """[bands, frames, channels] -> [frames, channels]."""
-        return ops.sum(x * self.kernel, axis=1)
-
-
 def compact(
     shape: tuple[int, int],
     widths: Sequence[int] = WIDTHS,
     dropout: float = 0.3,
     relative: bool = False,
-    located: bool = False,
 ) -> keras.Model:
     """The network for features of a shape.
 
@@ -71,8 +39,6 @@ def compact(
         widths: Channels of the stem and of each residual stage.
         dropout: Before the last layer.
         relative: Also show the features below the loudest frame, which no gain changes.
-        located: Let the network know the bands: a bias of each after the stem, and learnt weights
-            instead of their mean at the end.
     """
     features = layers.Input(shape, name="features")
     x = layers.Reshape((*shape, 1), name="image")(features)
@@ -83,15 +49,12 @@ def compact(
         widths[0], 5, strides=2, padding="same", use_bias=False, name="stem_conv"
     )(x)
     x = fast_layers.BatchNormalization(momentum=_MOMENTUM, name="stem_norm")(x)
-    if located:
-        x = BandBias(name="stem_bands")(x)
     x = layers.ReLU(name="stem_relu")(x)
     for number, width in enumerate(widths[1:], 1):
         # The last stage keeps its frames: time is what the pooling looks at.
         strides = (2, 1) if number == len(widths) - 1 else (2, 2)
         x = _residual_block(x, width, strides, f"stage{number}")
-    over_bands = BandWeights(name="band_weights")(x) if located else ops.mean(x, axis=1)
-    x = layers.Concatenate(name="over_bands")([over_bands, ops.max(x, axis=1)])
+    x = layers.Concatenate(name="over_bands")([ops.mean(x, axis=1), ops.max(x, axis=1)])
     x = _attentive_statistics(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     # float32 whatever the policy: with mixed precision a softmax in half precision loses digits.
