@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ser_runtime.feature_spec import FeatureSpec
+from ser_train.compact.augmentation import FIRST_RECIPE
 from ser_train.compact.augmentation import Augmentation
 from ser_train.compact.augmentation import WindowAugmenter
 from ser_train.compact.augmentation import mask
@@ -32,8 +33,10 @@ NOTHING = Augmentation(
     gain_db=(0.0, 0.0),
     tilt_db=(0.0, 0.0),
     band_limited=0.0,
+    damped_below=(0.0, 0.0),
     reverberant=0.0,
     noisy=0.0,
+    swinging=0.0,
     masks=0,
     mixed=0.0,
     label_smoothing=0.0,
@@ -110,12 +113,46 @@ def test_a_band_limit_damps_the_highest_bands_alone(clips: ClipSpectrograms) -> 
     assert (difference[:, -1] < -1).mean() > 0.8
 
 
+def test_a_telephone_damps_the_lowest_bands_too(clips: ClipSpectrograms) -> None:
+    limits = {"band_limited": 1.0, "damped_below": (0.2, 0.2)}
+    difference = windows(clips, [0] * 20, **limits) - windows(clips, [0] * 20)
+    edge = int(0.2 * BANDS)
+    assert (difference[:, : edge - 2] < -1).all()
+    np.testing.assert_allclose(difference[:, edge : int(0.6 * BANDS)], 0.0, atol=1e-3)
+
+
 @pytest.mark.parametrize("snr_db", [0.0, 20.0])
-def test_noise_has_the_stated_power(clips: ClipSpectrograms, snr_db: float) -> None:
+@pytest.mark.parametrize("swinging", [0.0, 1.0])
+def test_noise_has_the_stated_power(
+    clips: ClipSpectrograms, snr_db: float, swinging: float
+) -> None:
     clean = np.exp(windows(clips, [0] * 20))
-    noisy = np.exp(windows(clips, [0] * 20, noisy=1.0, snr_db=(snr_db, snr_db)))
+    noise = {"noisy": 1.0, "snr_db": (snr_db, snr_db), "swinging": swinging}
+    noisy = np.exp(windows(clips, [0] * 20, **noise))
     ratio = 10 * np.log10(clean.mean() / (noisy - clean).mean())
     assert ratio == pytest.approx(snr_db, abs=0.3)
+
+
+def test_a_swinging_noise_comes_and_goes(clips: ClipSpectrograms) -> None:
+    def deviation_db(swinging: float) -> float:
+        noise = {"noisy": 1.0, "snr_db": (-20.0, -20.0), "swinging": swinging}
+        swings = {"swing_db": (8.0, 8.0), "swing_hz": (12.0, 12.0)}
+        noisy = windows(clips, [0] * 50, **noise, **swings)
+        return float((noisy.mean(axis=1).std(axis=1) * 10 / np.log(10)).mean())
+
+    assert deviation_db(0.0) < 1.0
+    assert 3.0 < deviation_db(1.0) < 8.0
+
+
+def test_a_configuration_without_the_later_fields_means_what_it_did() -> None:
+    fields = dataclasses.replace(FIRST_RECIPE, gain_db=(-30.0, 12.0)).to_dict()
+    for later in ("damped_below", "swinging", "swing_db", "swing_hz"):
+        del fields[later]
+    settings = Augmentation.from_dict(fields)
+    assert settings.damped_below == (0.0, 0.0)
+    assert settings.swinging == 0.0
+    assert settings.gain_db == (-30.0, 12.0)
+    assert Augmentation.from_dict(Augmentation().to_dict()) == Augmentation()
 
 
 def test_a_shift_moves_the_bands(clips: ClipSpectrograms) -> None:

@@ -28,12 +28,18 @@ class Augmentation:
         shift: Bands that the spectrum is moved up or down at most, as by another vocal tract.
         gain_db: Level.
         tilt_db: From the lowest to the highest band.
-        band_limited: Share whose highest bands are damped, from a random band on.
+        band_limited: Share whose highest bands are damped, from a random band on, and whose lowest
+            are, as by a telephone.
+        damped_below: Of these: where the lowest ones end, as a share of all bands (300 Hz: 0.1).
         reverberant: Share with an exponential tail.
         decay_seconds: Of that tail, to -60 dB.
-        noisy: Share with stationary noise.
+        noisy: Share with noise.
         snr_db: Of the noise, against the mean power of the window.
         noise_tilt_db: Of the noise, from the lowest to the highest band.
+        swinging: Share of the noises that come and go, not the same in all bands, as traffic, steps
+            and other people do; the rest are steady.
+        swing_db: Standard deviation of a swinging noise's level.
+        swing_hz: How often it changes; equal ratios are equally probable.
         masks: Stripes of SpecAugment (Park et al. 2019, arXiv:1904.08779), over bands and frames.
         mask_bands: Widest stripe of bands.
         mask_frames: Widest stripe of frames.
@@ -47,12 +53,16 @@ class Augmentation:
     shift: int = 2
     gain_db: tuple[float, float] = (-30.0, 12.0)
     tilt_db: tuple[float, float] = (-6.0, 6.0)
-    band_limited: float = 0.15
+    band_limited: float = 0.3
+    damped_below: tuple[float, float] = (0.0, 0.16)
     reverberant: float = 0.2
     decay_seconds: tuple[float, float] = (0.1, 0.6)
     noisy: float = 0.6
-    snr_db: tuple[float, float] = (5.0, 40.0)
+    snr_db: tuple[float, float] = (0.0, 40.0)
     noise_tilt_db: tuple[float, float] = (-30.0, 10.0)
+    swinging: float = 0.5
+    swing_db: tuple[float, float] = (3.0, 12.0)
+    swing_hz: tuple[float, float] = (1.0, 12.0)
     masks: int = 2
     mask_bands: int = 10
     mask_frames: int = 28
@@ -62,9 +72,9 @@ class Augmentation:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Augmentation:
-        """From `to_dict`."""
+        """From `to_dict`, of this version or one whose augmentation had fewer fields."""
         pairs = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-        return cls(**{**fields, **pairs})
+        return dataclasses.replace(FIRST_RECIPE, **{**fields, **pairs})
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -75,8 +85,21 @@ class Augmentation:
         }
 
 
-FIRST_RECIPE = Augmentation(from_start=0.25, gain_db=(-10.0, 10.0), mixed=0.5)
-"""Of every run from before the augmentation stood in its configuration."""
+FIRST_RECIPE = Augmentation(
+    from_start=0.25,
+    gain_db=(-10.0, 10.0),
+    band_limited=0.15,
+    damped_below=(0.0, 0.0),
+    snr_db=(5.0, 40.0),
+    swinging=0.0,
+    mixed=0.5,
+)
+"""Of every run from before the augmentation stood in its configuration; and what fields meant that
+a later configuration lacks.
+"""
+
+_SWING_BANDS = 4
+"""Bands, evenly spaced, at which a swinging noise has a level of its own."""
 
 
 class WindowAugmenter:
@@ -135,22 +158,46 @@ class WindowAugmenter:
         )
         limited = rng.random((count, 1)) < self._settings.band_limited
         first_damped = rng.uniform(0.6, 1.0, (count, 1)) * bands
-        gain_db -= limited * 12.0 * np.maximum(np.arange(bands) - first_damped, 0.0)
+        last_damped = rng.uniform(*self._settings.damped_below, (count, 1)) * bands - 1
+        beyond = np.maximum(np.arange(bands) - first_damped, last_damped - np.arange(bands))
+        gain_db -= limited * 12.0 * np.maximum(beyond, 0.0)
         return (10 ** (gain_db / 10)).astype(np.float32)[:, None]
 
     def _noise(self, power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Stationary noise for windows of float32 [windows, frames, bands]; of that shape."""
+        """Noise for windows of float32 [windows, frames, bands]; of that shape."""
         count, _, bands = power.shape
         tilt_db = rng.uniform(*self._settings.noise_tilt_db, (count, 1)) * np.linspace(
             0.0, 1.0, bands
         )
-        shape = 10 ** (tilt_db / 10)
-        shape /= shape.mean(axis=1, keepdims=True)
-        snr = 10 ** (rng.uniform(*self._settings.snr_db, (count, 1)) / 10)
-        level = (shape * power.mean(axis=(1, 2))[:, None] / snr).astype(np.float32)
+        noise = np.tile((10 ** (tilt_db / 10)).astype(np.float32)[:, None], (1, power.shape[1], 1))
+        for window in np.flatnonzero(rng.random(count) < self._settings.swinging):
+            noise[window] *= self._swing(power.shape[1], bands, rng)
+        snr = 10 ** (rng.uniform(*self._settings.snr_db, count) / 10)
+        scale = power.mean(axis=(1, 2)) / snr / noise.mean(axis=(1, 2))
+        noise *= scale.astype(np.float32)[:, None, None]
         ripple = rng.standard_normal(power.shape, np.float32)
         ripple *= self._ripple
-        return level[:, None] * np.maximum(1.0 + ripple, 0.05)
+        return noise * np.maximum(1.0 + ripple, 0.05)
+
+    def _swing(self, frames: int, bands: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """float32 [frames, bands]: what the power of a swinging noise is multiplied by."""
+        slowest, fastest = np.log(self._settings.swing_hz)
+        rate = np.exp(rng.uniform(slowest, fastest)) * self._spec.hop / self._spec.sample_rate
+        places = np.arange(frames) * rate
+        knots = np.arange(int(places[-1]) + 2)
+        # Half of the variance is shared by all bands.
+        levels = rng.standard_normal((len(knots), 1)) + rng.standard_normal(
+            (len(knots), _SWING_BANDS)
+        )
+        over_time = np.stack([np.interp(places, knots, own) for own in levels.T], axis=1)
+        shares = np.stack(
+            [
+                np.interp(np.linspace(0, _SWING_BANDS - 1, bands), np.arange(_SWING_BANDS), own)
+                for own in np.eye(_SWING_BANDS)
+            ]
+        )
+        level_db = rng.uniform(*self._settings.swing_db) / np.sqrt(2) * (over_time @ shares)
+        return (10 ** (level_db / 10)).astype(np.float32)
 
 
 def mask(inputs: NDArray[np.float32], settings: Augmentation, rng: np.random.Generator) -> None:
