@@ -39,7 +39,8 @@ class Experiment:
         note: What is ours and not the report's.
         standardization: Key of `ser_train.features.standardize.SCALES`: what has a mean and a
             deviation of its own.
-        crop: One of `ser_train.features.cache.CROPS`: which 3 s of a clip.
+        crop: One of `ser_train.features.crop.CROPS`: which 3 s of a clip are scored, and trained on
+            where the family does not cut its own.
         options: Keyword arguments of the architecture; none are the report's.
         augmentation: Of the family `compact`: the fields of its `Augmentation`.
         needs: Packages, by import name, that not every training needs.
@@ -263,8 +264,10 @@ EXPERIMENTS: dict[str, Experiment] = {
                 "Not in the report: AdamW with a one-cycle learning rate, averaged weights, "
                 "windows cut anywhere from the clips under speed, level, room, noise and channel "
                 "changes, SpecAugment, label smoothing. The last epoch's weights are kept. "
+                "The loudest 3 s of longer clips are scored. "
                 "--teachers: learn from other networks beside the labels."
             ),
+            crop="loudest",
             options={"widths": [24, 48, 96, 144], "relative": True},
             augmentation=Augmentation().to_dict(),
             family="compact",

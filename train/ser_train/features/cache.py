@@ -27,14 +27,9 @@ from ser_train.features.array_cache import in_tasks
 from ser_train.features.array_cache import key_digest
 from ser_train.features.awgn import add_noise
 from ser_train.features.awgn import noise_generator
+from ser_train.features.crop import cropped
 
 _VERSION = 1
-_OFFSET_SECONDS = 0.5
-
-CROPS = ("start", "offset", "centre")
-"""Which 3 s of a clip: its first ones, as in the report and on the device; those from 0.5 s on, as
-in the architecture that the report copies; or the middle, with zeros on both sides of a shorter
-clip. The last two are there to be compared with the first."""
 
 
 @dataclass(frozen=True)
@@ -108,21 +103,10 @@ def _features_of(task: _Task) -> NDArray[np.float32]:
     block = np.empty((len(clips), copies, *spec.shape), np.float32)
     for row, clip in zip(block, clips, strict=True):
         audio = read_indexed(clip, spec.sample_rate)
-        window = fit_window(_cropped(audio, spec, crop), spec.window_samples)
+        begun = cropped(audio, spec.window_samples, spec.sample_rate, crop)
+        window = fit_window(begun, spec.window_samples)
         row[0] = compute_features(window, spec)
         for copy in range(1, copies):
             noisy, _ = add_noise(window, noise_generator(noise_seed, clip.id, copy))
             row[copy] = compute_features(noisy, spec)
     return block
-
-
-def _cropped(audio: NDArray[np.float32], spec: FeatureSpec, crop: str) -> NDArray[np.float32]:
-    """What `fit_window` shall begin with."""
-    if crop == "offset":
-        return audio[round(_OFFSET_SECONDS * spec.sample_rate) :]
-    if crop == "centre":
-        surplus = len(audio) - spec.window_samples
-        if surplus >= 0:
-            return audio[surplus // 2 :]
-        return np.concatenate([np.zeros(-surplus // 2, np.float32), audio])
-    return audio
