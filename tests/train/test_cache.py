@@ -25,10 +25,10 @@ from ser_train.corpora import read_corpora
 from ser_train.corpora.clip import read_clip
 from ser_train.features.awgn import add_noise
 from ser_train.features.awgn import noise_generator
-from ser_train.features.cache import CROPS
 from ser_train.features.cache import ClipFeatures
 from ser_train.features.cache import cached_features
 from ser_train.features.cache import default_cache_folder
+from ser_train.features.crop import CROPS
 
 SPEC = FeatureSpec(window_samples=8_192, n_fft=512, win_length=512, n_mels=16)
 NOISY_COPIES = 2
@@ -222,7 +222,10 @@ def crops(
 
 def window_of(audio: np.ndarray, crop: str) -> np.ndarray:
     """The 8,192 samples that a crop takes, sample by sample."""
-    first = {"start": 0, "offset": 8_000, "centre": (len(audio) - 8_192) // 2}[crop]
+    first = {"start": 0, "offset": 8_000, "centre": (len(audio) - 8_192) // 2, "loudest": 0}[crop]
+    if crop == "loudest" and len(audio) > 8_192:
+        power = np.square(audio.astype(np.float64))
+        first = max(range(len(audio) - 8_191), key=lambda n: power[n : n + 8_192].sum())
     if crop == "centre" and len(audio) < 8_192:
         first = -((8_192 - len(audio)) // 2)
     places = range(first, first + 8_192)

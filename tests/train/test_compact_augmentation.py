@@ -34,6 +34,7 @@ NOTHING = Augmentation(
     tilt_db=(0.0, 0.0),
     band_limited=0.0,
     damped_below=(0.0, 0.0),
+    limited_after_noise=0.0,
     reverberant=0.0,
     noisy=0.0,
     swinging=0.0,
@@ -121,6 +122,14 @@ def test_a_telephone_damps_the_lowest_bands_too(clips: ClipSpectrograms) -> None
     np.testing.assert_allclose(difference[:, edge : int(0.6 * BANDS)], 0.0, atol=1e-3)
 
 
+def test_a_channel_damps_the_noise_of_the_stated_share(clips: ClipSpectrograms) -> None:
+    noise = {"noisy": 1.0, "snr_db": (0.0, 0.0)}
+    limits = {"band_limited": 1.0, "damped_below": (0.2, 0.2), "limited_after_noise": 0.5}
+    lowest = windows(clips, [0] * 200, **noise, **limits)[:, 0].mean(axis=1)
+    clean = windows(clips, [0])[0, 0].mean()
+    assert 0.4 < (lowest < clean - 4).mean() < 0.6
+
+
 @pytest.mark.parametrize("snr_db", [0.0, 20.0])
 @pytest.mark.parametrize("swinging", [0.0, 1.0])
 def test_noise_has_the_stated_power(
@@ -146,7 +155,7 @@ def test_a_swinging_noise_comes_and_goes(clips: ClipSpectrograms) -> None:
 
 def test_a_configuration_without_the_later_fields_means_what_it_did() -> None:
     fields = dataclasses.replace(FIRST_RECIPE, gain_db=(-30.0, 12.0)).to_dict()
-    for later in ("damped_below", "swinging", "swing_db", "swing_hz"):
+    for later in ("damped_below", "limited_after_noise", "swinging", "swing_db", "swing_hz"):
         del fields[later]
     settings = Augmentation.from_dict(fields)
     assert settings.damped_below == (0.0, 0.0)

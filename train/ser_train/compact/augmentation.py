@@ -31,6 +31,7 @@ class Augmentation:
         band_limited: Share whose highest bands are damped, from a random band on, and whose lowest
             are, as by a telephone.
         damped_below: Of these: where the lowest ones end, as a share of all bands (300 Hz: 0.1).
+        limited_after_noise: Of these: the share whose noise is band-limited with them.
         reverberant: Share with an exponential tail.
         decay_seconds: Of that tail, to -60 dB.
         noisy: Share with noise.
@@ -38,8 +39,9 @@ class Augmentation:
         noise_tilt_db: Of the noise, from the lowest to the highest band.
         swinging: Share of the noises that come and go, not the same in all bands, as traffic, steps
             and other people do; the rest are steady.
-        swing_db: Standard deviation of a swinging noise's level.
-        swing_hz: How often it changes; equal ratios are equally probable.
+        swing_db: Standard deviation of a swinging noise's level at the moments between which it is
+            interpolated.
+        swing_hz: How many of these a second; equal ratios are equally probable.
         masks: Stripes of SpecAugment (Park et al. 2019, arXiv:1904.08779), over bands and frames.
         mask_bands: Widest stripe of bands.
         mask_frames: Widest stripe of frames.
@@ -55,6 +57,7 @@ class Augmentation:
     tilt_db: tuple[float, float] = (-6.0, 6.0)
     band_limited: float = 0.3
     damped_below: tuple[float, float] = (0.0, 0.16)
+    limited_after_noise: float = 0.5
     reverberant: float = 0.2
     decay_seconds: tuple[float, float] = (0.1, 0.6)
     noisy: float = 0.6
@@ -90,6 +93,7 @@ FIRST_RECIPE = Augmentation(
     gain_db=(-10.0, 10.0),
     band_limited=0.15,
     damped_below=(0.0, 0.0),
+    limited_after_noise=0.0,
     snr_db=(5.0, 40.0),
     swinging=0.0,
     mixed=0.5,
@@ -131,8 +135,12 @@ class WindowAugmenter:
         frame_rate = self._spec.sample_rate / self._spec.hop
         decay = rng.uniform(*settings.decay_seconds, len(chosen)) * frame_rate
         power[chosen] = _reverberant(power[chosen], decay)
+        limits = self._band_limits(len(rows), rng)
+        after_noise = rng.random(len(rows)) < settings.limited_after_noise
+        power[~after_noise] *= limits[~after_noise]
         chosen = np.flatnonzero(rng.random(len(rows)) < settings.noisy)
         power[chosen] += self._noise(power[chosen], rng)
+        power[after_noise] *= limits[after_noise]
         return np.log(power + floor).transpose(0, 2, 1)
 
     def _cut(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -150,18 +158,23 @@ class WindowAugmenter:
         return cut
 
     def _response(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """float32 [windows, 1, bands]: what level, microphone and channel multiply powers by."""
+        """float32 [windows, 1, bands]: what level and microphone multiply powers by."""
         bands = self._spec.n_mels
         gain_db = rng.uniform(*self._settings.gain_db, (count, 1))
         gain_db = gain_db + rng.uniform(*self._settings.tilt_db, (count, 1)) * np.linspace(
             -0.5, 0.5, bands
         )
+        return (10 ** (gain_db / 10)).astype(np.float32)[:, None]
+
+    def _band_limits(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """float32 [windows, 1, bands]: what a channel multiplies powers by; 1 without limits."""
+        bands = self._spec.n_mels
         limited = rng.random((count, 1)) < self._settings.band_limited
         first_damped = rng.uniform(0.6, 1.0, (count, 1)) * bands
         last_damped = rng.uniform(*self._settings.damped_below, (count, 1)) * bands - 1
         beyond = np.maximum(np.arange(bands) - first_damped, last_damped - np.arange(bands))
-        gain_db -= limited * 12.0 * np.maximum(beyond, 0.0)
-        return (10 ** (gain_db / 10)).astype(np.float32)[:, None]
+        damping_db = limited * 12.0 * np.maximum(beyond, 0.0)
+        return (10 ** (-damping_db / 10)).astype(np.float32)[:, None]
 
     def _noise(self, power: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Noise for windows of float32 [windows, frames, bands]; of that shape."""
@@ -183,7 +196,7 @@ class WindowAugmenter:
         """float32 [frames, bands]: what the power of a swinging noise is multiplied by."""
         slowest, fastest = np.log(self._settings.swing_hz)
         rate = np.exp(rng.uniform(slowest, fastest)) * self._spec.hop / self._spec.sample_rate
-        places = np.arange(frames) * rate
+        places = rng.random() + np.arange(frames) * rate
         knots = np.arange(int(places[-1]) + 2)
         # Half of the variance is shared by all bands.
         levels = rng.standard_normal((len(knots), 1)) + rng.standard_normal(
