@@ -25,6 +25,7 @@ from ser_export.verification import Verification
 from ser_export.verification import compare
 from ser_export.workbench import probabilities
 from ser_runtime.errors import UsageError
+from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.features import compute_features
 from ser_runtime.model import Model
 from ser_train.corpora import read_corpora
@@ -192,12 +193,17 @@ def _of_corpora(
     progress.step("reading the test clips")
     made: dict[object, ClipSet] = {}
     for model in models:
-        key = (model.takes_waveform, model.spec)
+        key = _inputs(model)
         if key not in made:
-            audio = read_audio(index, split, split.test, model.spec)
+            audio = read_audio(index, split, split.test, model.spec, model.metadata.crop)
             inputs = audio.inputs if model.takes_waveform else _features(audio.inputs, model)
             made[key] = ClipSet(audio.ids, audio.classes, inputs)
-    return [made[model.takes_waveform, model.spec] for model in models]
+    return [made[_inputs(model)] for model in models]
+
+
+def _inputs(model: Model) -> tuple[bool, FeatureSpec, str]:
+    """Models of which this is equal take the same inputs."""
+    return model.takes_waveform, model.spec, model.metadata.crop
 
 
 def _protocol(model: Model) -> tuple[str, str | None]:

@@ -22,6 +22,7 @@ from ser_train.dataset import Dataset
 from ser_train.dataset import calibration_rows
 from ser_train.dataset import load_dataset
 from ser_train.features.cache import Progress
+from ser_train.features.crop import scored_window
 from ser_train.model_clips import clips_of_split
 from ser_train.run_folder import RunFolder
 from ser_train.splits import Split
@@ -109,7 +110,8 @@ class ExportClips:
             RunFolderError: If the corpora are others than the run's.
         """
         self._require_corpora()
-        return read_audio(self._index, self._split, getattr(self._split, name), self._run.spec())
+        ids = getattr(self._split, name)
+        return read_audio(self._index, self._split, ids, self._run.spec(), self._run.crop())
 
     def _require_corpora(self) -> None:
         if self._corpora is None:
@@ -186,12 +188,22 @@ def find_split(
     )
 
 
-def read_audio(index: CorpusIndex, split: Split, ids: Sequence[str], spec: FeatureSpec) -> ClipSet:
-    """Windows of audio of some clips: float32 [clips, window_samples]."""
+def read_audio(
+    index: CorpusIndex, split: Split, ids: Sequence[str], spec: FeatureSpec, crop: str
+) -> ClipSet:
+    """Windows of audio of some clips: float32 [clips, window_samples].
+
+    Args:
+        index: The clips of the corpora.
+        split: For its labels.
+        ids: Of the clips.
+        spec: For window and sample rate.
+        crop: One of `ser_runtime.model_metadata.CROPS`.
+    """
     clip_of = {clip.id: clip for clip in index.clips}
     class_of = classes_by_id(index.clips, split.protocol)
     windows = np.empty((len(ids), spec.window_samples), np.float32)
     for window, clip_id in zip(windows, ids, strict=True):
         audio = read_indexed(clip_of[clip_id], spec.sample_rate)
-        window[:] = fit_window(audio, spec.window_samples)
+        window[:] = fit_window(scored_window(audio, spec, crop), spec.window_samples)
     return ClipSet(tuple(ids), np.array([class_of[name] for name in ids], np.int64), windows)

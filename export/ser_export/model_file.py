@@ -55,6 +55,7 @@ def describe(source: Source, kind: Format) -> ModelMetadata:
         licence=LICENCE,
         note=_note(metrics),
         input="waveform" if kind.from_waveform or source.takes_audio else "features",
+        crop=run.crop(),
     )
 
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from ser_runtime.errors import RunFolderError
 from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import SHORT_NAMES
 from ser_train.experiments import find_experiment
 from ser_train.run_folder import RunFolder
-
-SHORT_NAMES = {"parallel": "parallel-mfcc-aug"}
-"""The report's best, by the name that people know it by."""
 
 _WEIGHTS = ("weights.npz", "model.safetensors")
 

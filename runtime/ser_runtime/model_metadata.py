@@ -14,6 +14,10 @@ from ser_runtime.standardization import Standardization
 
 PREFIX = "ser_edge."
 INPUTS = ("features", "waveform")
+CROPS = ("start", "offset", "centre", "loudest")
+"""Which window of a clip is scored: the first one, as in the report; that from 0.5 s on, as in the
+architecture that the report copies; the middle, with zeros on both sides of a shorter clip; or the
+one of most energy, a shorter clip from its start."""
 GRAPH_OPTIMIZATIONS = ("all", "extended", "basic")
 _MOST_THREADS = 16
 # Below it logarithms over the temperature overflow.
@@ -37,7 +41,7 @@ class ModelMetadata:
         quantization: `none`, or how the weights are stored.
         protocol: Split that the accuracy was measured on.
         split_hash: Hash of that split's clip ids.
-        test_accuracy: On the test clips of the split, of this very file.
+        test_accuracy: On the test clips of the split, a window of each, of this very file.
         test_macro_f1: As `test_accuracy`.
         report_accuracy: The report's figure for this experiment; None if it printed none.
         temperature: Divides the logits; fitted on validation clips.
@@ -47,6 +51,7 @@ class ModelMetadata:
         input: One of `INPUTS`: standardized features, or the audio of a window as it is.
         graph_optimization: One of `GRAPH_OPTIMIZATIONS`: the level that ONNX Runtime opens it with.
         threads: That ONNX Runtime computes with.
+        crop: One of `CROPS`: which window of the clips figures, temperature and threshold are of.
     """
 
     name: str
@@ -67,6 +72,7 @@ class ModelMetadata:
     input: str = "features"
     graph_optimization: str = "all"
     threads: int = 1
+    crop: str = "start"
 
     @property
     def dynamic(self) -> bool:
@@ -140,6 +146,8 @@ class ModelMetadata:
             )
         if type(self.threads) is not int or not 1 <= self.threads <= _MOST_THREADS:
             raise ModelFileError(f"its metadata is damaged: threads is {self.threads!r}")
+        if self.crop not in CROPS:
+            raise ModelFileError(f"its metadata is damaged: crop is {self.crop!r}")
         coefficients, frames = self.spec.shape
         shape = self.standardization.mean.shape
         if shape not in ((coefficients, 1), (coefficients, frames)):

@@ -18,6 +18,7 @@ from ser_runtime.model import packaged_models
 from ser_runtime.stream import Stream
 from ser_train.corpora import parse_clip
 from ser_train.corpora.clip import read_clip
+from ser_train.features.crop import scored_window
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "runtime" / "ser_runtime" / "models"
@@ -59,7 +60,8 @@ def test_every_test_clip_gets_what_training_measured_as_closely_as_export_found(
     right = 0
     for row in test_rows:
         audio = read_clip(clip_paths[row["clip"]], model.spec.sample_rate)
-        probabilities = model.raw_probabilities(compute_features(audio, model.spec)[None])[0]
+        window = scored_window(audio, model.spec, model.metadata.crop)
+        probabilities = model.raw_probabilities(compute_features(window, model.spec)[None])[0]
         measured = [float(row[emotion]) for emotion in EMOTIONS]
         np.testing.assert_allclose(probabilities, measured, atol=bound, err_msg=row["clip"])
         right += model.labels[probabilities.argmax()] == row["emotion"]

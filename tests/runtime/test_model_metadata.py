@@ -33,7 +33,7 @@ def waveform(metadata: ModelMetadata) -> ModelMetadata:
 
 def test_properties_hold_every_field(waveform: ModelMetadata) -> None:
     names = {field.name for field in dataclasses.fields(ModelMetadata)} | {"format_version"}
-    other = dataclasses.replace(waveform, graph_optimization="basic", threads=2)
+    other = dataclasses.replace(waveform, graph_optimization="basic", threads=2, crop="loudest")
     assert set(other.to_properties()) == {f"ser_edge.{name}" for name in names}
 
 
@@ -151,9 +151,15 @@ def test_a_damaged_spec_is_refused(metadata: ModelMetadata, spec: Any) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("graph_optimization", "most"), ("threads", 0), ("threads", 17), ("threads", 1.5)],
+    [
+        ("graph_optimization", "most"),
+        ("threads", 0),
+        ("threads", 17),
+        ("threads", 1.5),
+        ("crop", "end"),
+    ],
 )
-def test_session_settings_that_cannot_be_are_refused(
+def test_optional_fields_that_cannot_be_are_refused(
     metadata: ModelMetadata, field: str, value: object
 ) -> None:
     properties = dataclasses.replace(metadata, **{field: value}).to_properties()

@@ -7,6 +7,9 @@ import hashlib
 import json
 import logging
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from ser_runtime.errors import StorageError
 from ser_runtime.feature_spec import FeatureSpec
 from ser_runtime.features import compute_features
 from ser_runtime.features import fit_window
+from ser_runtime.model_metadata import CROPS
 from ser_train.corpora import CorpusIndex
 from ser_train.corpora import read_corpora
 from ser_train.corpora.clip import read_clip
@@ -28,7 +32,6 @@ from ser_train.features.awgn import noise_generator
 from ser_train.features.cache import ClipFeatures
 from ser_train.features.cache import cached_features
 from ser_train.features.cache import default_cache_folder
-from ser_train.features.crop import CROPS
 
 SPEC = FeatureSpec(window_samples=8_192, n_fft=512, win_length=512, n_mels=16)
 NOISY_COPIES = 2
@@ -290,6 +293,37 @@ def test_an_interrupted_computation_leaves_nothing_behind(
     with pytest.raises(KeyboardInterrupt):
         cached_features(index, SPEC, tmp_path, progress=interrupt, workers=1)
     assert not list((tmp_path / "features").iterdir())
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(
+    index: CorpusIndex, tmp_path: Path
+) -> None:
+    cached_features(index, SPEC, tmp_path, workers=1)
+    (entry,) = (tmp_path / "features").iterdir()
+    left, written = (entry.with_name(f".{entry.name}-{name}") for name in ("left", "written"))
+    for made in (left, written):
+        made.mkdir()
+        (made / "values.npy").write_bytes(b"half")
+    for path in (left / "values.npy", left):
+        os.utime(path, (1, 1))
+    shutil.rmtree(entry)
+    cached_features(index, SPEC, tmp_path, workers=1)
+    assert set((tmp_path / "features").iterdir()) == {entry, written}
+
+
+def test_a_worker_ends_with_the_process_that_it_computes_for() -> None:
+    code = (
+        "import os, time\n"
+        "from ser_train.features.array_cache import _end_with_parent\n"
+        "if not os.fork():\n"
+        "    _end_with_parent(os.getppid())\n"
+        "    print('working', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"working\n"
+    process.kill()
+    process.communicate(timeout=60)  # until the worker, too, has closed its end
 
 
 def test_an_entry_that_another_process_finished_first_is_no_error(

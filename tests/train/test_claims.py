@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_metrics import made_up_metrics
 
 from ser_runtime.errors import RunFolderError
 from ser_runtime.labels import EMOTIONS
 from ser_train.claims import claims_table
-from ser_train.run_folder import METRICS
 from ser_train.run_folder import VERSION
 from ser_train.run_folder import RunFolder
 
@@ -25,13 +25,15 @@ def made_up(
     row = {"id": experiment, "architecture": "cnn", "spec": {}}
     config = {"version": VERSION, "experiment": row, "protocol": "report", "fold": None}
     run.write_json("config", config | {"seed": seed, "max_epochs": 1, "split_hash": "0"})
-    surprise = {"f1": 0.875, "f1_interval": [0.8, 0.95]}
-    metrics = {"experiment": experiment, "protocol": "report", "fold": None, "seed": seed}
-    metrics["clips"] = len(CLIPS)
-    empty = dict.fromkeys(METRICS, 0) | {"standard_split": changes.get("standard_split", True)}
-    run.write_json(
-        "metrics", empty | metrics | {"temperature": 1.0, "per_class": {"surprise": surprise}}
+    metrics = made_up_metrics(
+        run.config(),
+        clips=len(CLIPS),
+        accuracy=right / len(CLIPS),
+        standard_split=changes.get("standard_split", True),
+        epochs={"trained": 1, "searched": 1, "search_stopped_by_hand": changes.get("cut", False)},
     )
+    metrics["per_class"]["surprise"] |= {"f1": 0.875, "f1_interval": [0.8, 0.95]}
+    run.write_json("metrics", metrics)
     best = np.where(np.arange(len(CLIPS)) < right, EMOTIONS.index("angry"), EMOTIONS.index("sad"))
     probabilities = np.eye(len(EMOTIONS), dtype=np.float32)[best]
     ids = changes.get("ids", CLIPS)
@@ -85,3 +87,9 @@ def test_runs_on_no_split_of_the_protocol_are_left_out(tmp_path: Path) -> None:
         made_up(tmp_path, "cnn", 10),
     ]
     assert row_of(claims_table(runs), "a second CNN adds little")[1:] == ["+0.03", "open", "open"]
+
+
+def test_searches_that_were_cut_are_told_of(tmp_path: Path) -> None:
+    whole = made_up(tmp_path, "two-cnn", 15)
+    assert "stopped by hand" not in claims_table([whole])
+    assert "stopped by hand" in claims_table([whole, made_up(tmp_path, "cnn", 10, cut=True)])

@@ -155,8 +155,8 @@ def test_a_swinging_noise_comes_and_goes(clips: ClipSpectrograms) -> None:
 
 def test_a_configuration_without_the_later_fields_means_what_it_did() -> None:
     fields = dataclasses.replace(FIRST_RECIPE, gain_db=(-30.0, 12.0)).to_dict()
-    for later in ("damped_below", "limited_after_noise", "swinging", "swing_db", "swing_hz"):
-        del fields[later]
+    assert "swinging" not in fields
+    assert "damped_below" not in fields
     settings = Augmentation.from_dict(fields)
     assert settings.damped_below == (0.0, 0.0)
     assert settings.swinging == 0.0

@@ -139,6 +139,22 @@ def test_describe_draws_where_it_is_told_to(ser_train: Command, tmp_path: Path) 
     assert (tmp_path / "new/cnn.png").read_bytes().startswith(PNG)
 
 
+def test_a_drawing_does_not_take_the_place_of_another_file(
+    ser_train: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    done = ser_train("describe", "cnn", "--plot", tmp_path / "README.md")
+    assert done.returncode == 2
+    assert "README.md does not end in .png" in done.stderr
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_without_a_terminal_no_layer_is_cut(ser_train: Command) -> None:
+    done = ser_train("describe", "parallel", "--no-plot")
+    assert "…" not in done.stdout
+    assert "parallel-mfcc-aug" in done.stdout
+
+
 def test_describe_without_a_plot_writes_nothing(
     ser_train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

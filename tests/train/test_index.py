@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -197,18 +198,28 @@ def test_a_file_that_changed_is_noticed_in_spite_of_the_memory(good: Path) -> No
     "content",
     [
         b"",
-        b'{"version": 1, "fac',
+        b'{"version": 2, "fac',
         b"\xff\xfe",
         b"[]",
         b'{"version": 99, "facts": {}}',
-        b'{"version": 1, "facts": []}',
-        b'{"version": 1, "facts": {"SHA": {}}}',
+        b'{"version": 2, "facts": []}',
+        b'{"version": 2, "checksum": "", "facts": {"SHA": {}}}',
     ],
 )
 def test_a_corrupt_memory_is_ignored(good: Path, content: bytes) -> None:
     wanted = read_corpora(good)
     memory = good / "memory.json"
     memory.write_bytes(content.replace(b"SHA", wanted.clips[0].sha256.encode()))
+    assert read_corpora(good, memory) == wanted
+
+
+@pytest.mark.parametrize("value", [0.0, "loud"])
+def test_a_changed_fact_is_not_believed(good: Path, value: object) -> None:
+    memory = good / "memory.json"
+    wanted = read_corpora(good, memory)
+    content = json.loads(memory.read_text())
+    content["facts"][wanted.clips[0].sha256]["peak"] = value
+    memory.write_text(json.dumps(content))
     assert read_corpora(good, memory) == wanted
 
 

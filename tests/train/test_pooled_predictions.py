@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_metrics import made_up_metrics
 
 from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import UsageError
@@ -15,7 +16,6 @@ from ser_runtime.temperature import apply_temperature
 from ser_train.metrics import NEVER
 from ser_train.pooled_predictions import pool_predictions
 from ser_train.pooled_predictions import read_scored
-from ser_train.run_folder import METRICS
 from ser_train.run_folder import RunFolder
 
 ANGRY, SAD = EMOTIONS.index("angry"), EMOTIONS.index("sad")
@@ -45,9 +45,11 @@ def make_run(tmp_path: Path) -> MakeRun:
         validation = validation or [("TESS/YAF_back_sad", SAD, SAD, 0.7)]
         config = {"protocol": "speaker-independent", "fold": "1", "seed": 0, "max_epochs": 1}
         config |= {"experiment": {"id": "cnn", "architecture": "cnn", "spec": {}}}
-        run.write_json("config", {"version": 1, "split_hash": "0", **config, **facts})
-        metrics = {"temperature": temperature, "clips": len(test)}
-        run.write_json("metrics", dict.fromkeys(METRICS) | metrics)
+        config = {"version": 1, "split_hash": "0", **config, **facts}
+        run.write_json("config", config)
+        figures = {"temperature": temperature, "clips": len(test)}
+        figures["accuracy"] = float(np.mean([row[1] == row[2] for row in test]))
+        run.write_json("metrics", made_up_metrics(config, **figures))
         run.write_predictions(
             [
                 (which, [r[0] for r in rows], np.array([r[1] for r in rows]), probabilities(rows))
@@ -101,6 +103,24 @@ def test_held_out_speakers_are_the_clusters(make_run: MakeRun) -> None:
 def test_shared_speakers_are_no_clusters(make_run: MakeRun) -> None:
     pool = pool_predictions([make_run("one", [ONE, TWO], protocol="report", fold=None)])
     assert pool.clusters == pool.ids
+
+
+def test_predictions_that_do_not_fit_the_accuracy_are_refused(make_run: MakeRun) -> None:
+    run = make_run("one", [ONE, TWO, ("SAVEE/JE_a02", ANGRY, SAD, 0.5)])
+    run.write_json("metrics", run.metrics() | {"accuracy": 1.0})
+    with pytest.raises(RunFolderError, match=r"accuracy of 1\.0, predictions\.csv has 0\.3333"):
+        read_scored(run, "test")
+
+
+def test_runs_of_different_recipes_are_refused(make_run: MakeRun) -> None:
+    wider = {"id": "cnn", "architecture": "cnn", "spec": {}, "options": {"widths": [32]}}
+    runs = [make_run("one", [ONE]), make_run("two", [TWO], experiment=wider)]
+    with pytest.raises(UsageError, match="different recipes"):
+        pool_predictions(runs)
+    teaching = {"teachers": [{"experiment": "cnn", "sha256": "a"}], "share": 1, "views": 2}
+    runs = [make_run("three", [ONE]), make_run("four", [TWO], teaching=teaching)]
+    with pytest.raises(UsageError, match="different recipes"):
+        pool_predictions(runs)
 
 
 def test_a_clip_that_two_runs_of_one_seed_tested_is_refused(make_run: MakeRun) -> None:

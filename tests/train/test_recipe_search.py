@@ -250,6 +250,16 @@ def test_an_unknown_candidate_ends_with_2_and_names_the_known(ser_train: Command
     assert "no candidate cnn-cooked; known: cnn-coefficient" in done.stderr
 
 
+def test_a_candidate_that_needs_teachers_is_refused_before_any_training(
+    ser_train: Command, tiny_corpora: Path, tmp_path: Path
+) -> None:
+    names = ("--only", "compact-start", "compact-taught", "--out", tmp_path / "out")
+    ended = ser_train("recipe-search", "--search", "compact", "--corpora", tiny_corpora, *names)
+    assert ended.returncode == 2
+    assert "compact-taught learns from teachers: name them with --teachers" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_candidates_of_compact_differ_in_one_thing_from_what_they_build_on(
     tensorflow: None,
 ) -> None:

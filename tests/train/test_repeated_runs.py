@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_metrics import made_up_metrics
 
 from ser_train.repeated_runs import means_table
-from ser_train.run_folder import METRICS
 from ser_train.run_folder import RunFolder
 
 SPEAKERS = [f"CREMA-D/{1001 + number}_IEO_ANG_HI" for number in range(20)]
@@ -21,22 +22,25 @@ def make_run(tmp_path: Path) -> MakeRun:
     """Writes a run on 20 clips, of 20 speakers, of which so many are right."""
 
     def make(
-        right: int, seed: int = 0, fold: str | None = None, protocol: str = "report", **recipe: str
+        right: int,
+        seed: int = 0,
+        fold: str | None = None,
+        protocol: str = "report",
+        ids: Sequence[str] = SPEAKERS,
+        **recipe: str,
     ) -> RunFolder:
         run = RunFolder(tmp_path / f"{protocol}-{fold}-{seed}{''.join(recipe.values())}")
         experiment = {"id": "cnn", "architecture": "cnn", "spec": {}, **recipe}
         config = {"protocol": protocol, "fold": fold, "seed": seed, "max_epochs": 1}
-        run.write_json(
-            "config", {"version": 1, "split_hash": "0", "experiment": experiment} | config
-        )
+        config |= {"version": 1, "split_hash": "0", "experiment": experiment}
+        run.write_json("config", config)
         classes = np.zeros(20, np.int64)
         probabilities = np.zeros((20, 7), np.float32)
         probabilities[range(20), [0] * right + [1] * (20 - right)] = 1.0
-        figures = {"accuracy": right / 20, "macro_f1": 0.5, "clips": 20, "temperature": 1.0}
-        figures |= {"seed": seed, "fold": fold}
-        run.write_json("metrics", dict.fromkeys(METRICS) | figures)
+        figures = {"accuracy": right / 20, "macro_f1": 0.5, "clips": 20}
+        run.write_json("metrics", made_up_metrics(config, **figures))
         run.write_predictions(
-            [(name, SPEAKERS, classes, probabilities) for name in ("validation", "test")]
+            [(name, ids, classes, probabilities) for name in ("validation", "test")]
         )
         return run
 
@@ -65,11 +69,29 @@ def spread_of_the_mean() -> float:
 
 
 def test_folds_go_together_and_protocols_do_not(make_run: MakeRun) -> None:
-    folds = [make_run(10, fold=fold, protocol="speaker-independent") for fold in "12"]
-    # Another seed, since no clip is tested twice by one; here every fold has the same clips.
-    folds[1].write_json("config", folds[1].config() | {"seed": 1})
+    others = [name.replace("/1", "/2") for name in SPEAKERS]
+    folds = [
+        make_run(10, fold=fold, protocol="speaker-independent", ids=ids)
+        for fold, ids in (("1", SPEAKERS), ("2", others))
+    ]
     rows = cells(means_table([make_run(9), *folds]))
     assert [row[:2] for row in rows] == [["cnn on speaker-independent", "folds 1, 2"]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_folds_of_few_speakers_are_in_every_draw(make_run: MakeRun) -> None:
+    def fold_of(first: int, speakers: int) -> RunFolder:
+        sentences = ("IEO", "TIE", "IOM", "IWW", "TAI")
+        ids = [
+            f"CREMA-D/{first + n % speakers}_{sentences[n // speakers]}_ANG_HI" for n in range(20)
+        ]
+        return make_run(10, fold=str(first), protocol="speaker-independent", ids=ids)
+
+    ((_, _, mean, *_),) = cells(means_table([fold_of(1001, 5), fold_of(2001, 20)]))
+    low, high = (float(end) for end in mean.removeprefix("0.500 (").removesuffix(")").split("–"))
+    assert low < 0.5 < high
+    ((_, _, mean, *_),) = cells(means_table([fold_of(1001, 4), fold_of(2001, 20)]))
+    assert mean == "0.500"
 
 
 def test_another_recipe_is_no_repetition_but_other_words_are(make_run: MakeRun) -> None:

@@ -188,6 +188,26 @@ def test_a_page_that_would_take_the_markdowns_place_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_somebodys_notes_are_not_replaced_by_the_markdown(
+    ser_train: Command, tiny_run: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.md"
+    notes.write_text("mine")
+    done = ser_train("report", tiny_run, "--out", tmp_path / "notes.html")
+    assert done.returncode == 2
+    assert f"{notes} is no report of ser-train" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.md"]
+    assert notes.read_text() == "mine"
+    assert ser_train("report", tiny_run, "--out", tmp_path / "page.html").returncode == 0
+    assert ser_train("report", tiny_run, "--out", tmp_path / "page.html").returncode == 0
+
+
+def test_what_flatters_a_run_stands_in_its_section(written: list[Path]) -> None:
+    for path in written:
+        section = path.read_text(encoding="utf-8").split("Classes, beside the report's table")[0]
+        assert "flattering: the same speakers are in training and test" in section
+
+
 def test_a_name_with_dollars_is_no_formula(tiny_run: Path, tmp_path: Path) -> None:
     from ser_train.report_page import write_report
 

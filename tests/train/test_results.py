@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,19 @@ def test_a_run_that_hides_nothing_has_no_note(metrics: dict[str, Any]) -> None:
     honest |= {"speakers_shared": False, "epochs": epochs}
     row = results_table(["a-run"], [honest]).splitlines()[2]
     assert not set("¹²³") & set(row)
+
+
+def test_a_row_says_the_accuracy_among_the_classes_that_are_there(metrics: dict[str, Any]) -> None:
+    assert "among" not in results_table(["one"], [metrics])
+    metrics = copy.deepcopy(metrics) | {"accuracy_among_tested_classes": 0.625}
+    metrics["per_class"]["surprise"]["support"] = 0
+    assert "); 0.625 among its 6 classes |" in results_table(["one"], [metrics])
+
+
+def test_a_row_says_the_accuracy_one_clip_at_a_time(metrics: dict[str, Any]) -> None:
+    assert "at a time" not in results_table(["one"], [metrics])
+    alone = metrics | {"accuracy_one_at_a_time": 0.25}
+    assert "); 0.250 one clip at a time |" in results_table(["one"], [alone])
 
 
 def test_an_incomplete_run_is_refused(tmp_path: Path) -> None:

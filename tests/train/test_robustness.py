@@ -31,7 +31,9 @@ from ser_train.metrics import score
 from ser_train.model_clips import ModelClips
 from ser_train.model_clips import model_clips
 from ser_train.robustness.babble import Babble
+from ser_train.robustness.conditions import CLEAN
 from ser_train.robustness.conditions import CONDITIONS
+from ser_train.robustness.conditions import OTHER_WINDOWS
 from ser_train.robustness.conditions import WHOLE
 from ser_train.robustness.conditions import in_every_condition
 from ser_train.robustness.report import robustness_tables
@@ -97,9 +99,10 @@ def test_a_clip_comes_in_every_condition_and_in_their_order(
     audio = read_indexed(clip, RATE)
     sounds = list(in_every_condition(clip, audio, babble, RATE, WINDOW, seed=0))
     assert CONDITIONS[-1] == WHOLE
-    assert len(sounds) == len(CONDITIONS) - 1
+    heard_elsewhere = len(OTHER_WINDOWS) + 1
+    assert len(sounds) == len(CONDITIONS) - heard_elsewhere
     np.testing.assert_array_equal(sounds[0], audio)
-    for condition, sound in zip(CONDITIONS[:-1], sounds, strict=True):
+    for condition, sound in zip(CONDITIONS[:-heard_elsewhere], sounds, strict=True):
         if condition.snr_db is not None:
             noise = sound.copy()
             noise[: len(audio)] -= audio
@@ -136,6 +139,29 @@ def test_a_whole_clip_gets_what_the_runtime_sums_its_file_up_to(
     assert not probabilities[-1, 1].any()
     *_, found = score_conditions(model, pair, probabilities)
     assert found["accuracy"] == float(np.argmax(probabilities[-1, 0]) == 0) / 2
+
+
+@pytest.mark.parametrize("crop", ["start", "loudest"])
+def test_a_clip_is_recognized_in_the_window_that_the_file_names(
+    model: Model, clips: ModelClips, babble: Babble, tmp_path: Path, crop: str
+) -> None:
+    speech, _ = soundfile.read(SPEECH, dtype="float32")
+    path = tmp_path / "late.wav"
+    late = np.concatenate([np.zeros(RATE), speech[: 2 * RATE], speech[: 2 * RATE]])
+    soundfile.write(path, late, RATE, subtype="FLOAT")
+    clip = dataclasses.replace(clips.clips[0], id="late", path=path)
+    other = stamped(
+        Path(model.source), dataclasses.replace(model.metadata, crop=crop), tmp_path / "m.onnx"
+    )
+    one = ModelClips((clip,), np.array([0]), ("1",))
+    probabilities = recognize_in_every_condition(Model.open(other), one, babble, seed=0)[:, 0]
+    row = {condition.name: number for number, condition in enumerate(CONDITIONS)}
+    clean = probabilities[row[CLEAN.name]]
+    same = {
+        name: np.array_equal(clean, probabilities[row[name]])
+        for name in ("the first 3 s", "the loudest 3 s")
+    }
+    assert same == {"the first 3 s": crop == "start", "the loudest 3 s": crop == "loudest"}
 
 
 def test_another_seed_is_another_noise(model: Model, clips: ModelClips, babble: Babble) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_metrics import made_up_metrics
 
 from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import StorageError
@@ -232,3 +233,44 @@ def test_metrics_without_a_figure_are_refused_by_its_name(
     run.write_json("metrics", metrics)
     with pytest.raises(RunFolderError, match=rf"metrics\.json is damaged: no {lost}"):
         run.metrics()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("accuracy", None),
+        ("accuracy", "0.9"),
+        ("temperature", float("nan")),
+        ("clips", True),
+        ("per_class", {"angry": {"precision": 1, "recall": 1, "f1": 1, "support": 1}}),
+        ("per_class", []),
+        ("confusion", [[1]]),
+        ("confusion", [[0.5] * 7] * 7),
+        ("epochs", {"trained": 1}),
+    ],
+)
+def test_a_figure_that_cannot_be_is_refused_by_its_name(
+    run: RunFolder, name: str, value: object
+) -> None:
+    run.write_json("metrics", made_up_metrics(CONFIG))
+    assert run.metrics()["accuracy"] == 0
+    run.write_json("metrics", made_up_metrics(CONFIG, **{name: value}))
+    with pytest.raises(RunFolderError, match=rf"metrics\.json is damaged: {name}"):
+        run.metrics()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("experiment", "two-cnn"), ("protocol", "speaker-independent"), ("fold", "1"), ("seed", 1)],
+)
+def test_figures_of_another_run_are_refused(run: RunFolder, name: str, value: object) -> None:
+    run.write_json("metrics", made_up_metrics(CONFIG, **{name: value}))
+    with pytest.raises(RunFolderError, match=rf"of another {name} than its config\.json"):
+        run.metrics()
+
+
+@pytest.mark.parametrize("name", ["seed", "max_epochs"])
+def test_a_configuration_that_cannot_be_is_refused(run: RunFolder, name: str) -> None:
+    run.write_json("config", CONFIG | {name: None})
+    with pytest.raises(RunFolderError, match=rf"config\.json is damaged: {name} is None"):
+        run.config()

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_metrics import made_up_metrics
 
 from ser_runtime.errors import RunFolderError
 from ser_runtime.labels import EMOTIONS
 from ser_runtime.temperature import apply_temperature
 from ser_train import run_report
-from ser_train.run_folder import METRICS
 from ser_train.run_folder import RunFolder
 
 ANGRY, SAD = EMOTIONS.index("angry"), EMOTIONS.index("sad")
@@ -36,8 +36,11 @@ def clips(rows: list[tuple[str, int, int, float]]) -> run_report.ScoredClips:
 def run(tmp_path: Path) -> RunFolder:
     """A run with two test clips and one validation clip, and a temperature of 2."""
     folder = RunFolder(tmp_path / "run")
-    folder.write_json("config", {"version": 1})
-    folder.write_json("metrics", dict.fromkeys(METRICS) | {"temperature": 2.0, "clips": 2})
+    config = {"protocol": "report", "fold": None, "seed": 0, "max_epochs": 1, "version": 1}
+    config |= {"split_hash": "0", "experiment": {"id": "cnn", "architecture": "cnn", "spec": {}}}
+    folder.write_json("config", config)
+    figures = {"temperature": 2.0, "clips": 2, "accuracy": 0.5}
+    folder.write_json("metrics", made_up_metrics(config, **figures))
     validation = ("validation", ["SAVEE/DC_a01"], np.array([SAD]), probabilities([(SAD, 0.5)]))
     test_ids = ["TESS/OAF_back_sad", "SAVEE/DC_a02"]
     test = probabilities([(SAD, 0.9), (SAD, 0.4)])

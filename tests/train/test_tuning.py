@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ser_runtime.errors import RunFolderError
+from ser_runtime.errors import StorageError
+from ser_runtime.errors import TrainingError
 from ser_train.dataset import Dataset
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
+from ser_train.recipe_file import claim_folder
+from ser_train.recipe_file import remove_claimed
 from ser_train.report_tables import report_tuning
 from ser_train.tunings import TUNINGS
 from ser_train.tunings import Tuning
@@ -265,3 +271,79 @@ def test_what_prevents_an_epoch_from_being_kept_ends_the_tuning(
 
     with pytest.raises(RunFolderError, match="is damaged"):
         tune(tuning, small_data, 0, tmp_path, damage)
+
+
+def test_a_search_on_other_audio_is_refused(
+    tuned: tuple[Path, dict[str, Any], list], tuning: Tuning, small_data: Dataset, tmp_path: Path
+) -> None:
+    from ser_train.tuning import tune
+
+    folder = tmp_path / "tuned"
+    shutil.copytree(tuned[0], folder)
+    with pytest.raises(RunFolderError, match="was made of another corpora"):
+        tune(tuning, small_data, 0, folder, corpora_hash="other")
+
+
+@pytest.mark.parametrize("name", ["oracle.json", "trial_*/trial.json"])
+@pytest.mark.parametrize("content", ["", '{"half'])
+def test_a_trial_that_a_kill_left_half_written_is_named(
+    tuned: tuple[Path, dict[str, Any], list],
+    tuning: Tuning,
+    small_data: Dataset,
+    tmp_path: Path,
+    name: str,
+    content: str,
+) -> None:
+    from ser_train.tuning import tune
+
+    folder = tmp_path / "tuned"
+    shutil.copytree(tuned[0], folder)
+    path = next((folder / "trials").glob(name))
+    path.write_text(content)
+    with pytest.raises(RunFolderError, match=rf"{path.name} is damaged .* --fresh"):
+        tune(tuning, small_data, 0, folder)
+
+
+def test_a_full_disk_under_keras_tuner_is_a_storage_error(
+    tensorflow: None,
+    tuning: Tuning,
+    small_data: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import keras_tuner
+
+    from ser_train.tuning import tune
+
+    def fill(*_: object, **__: object) -> None:
+        raise RuntimeError("oracle.json; No space left on device")  # TensorFlow's is no OSError
+
+    monkeypatch.setattr(keras_tuner.Hyperband, "search", fill)
+    with pytest.raises(StorageError, match="the disk is full"):
+        tune(tuning, small_data, 0, tmp_path)
+
+
+def test_a_loss_that_is_not_finite_ends_the_tuning_and_names_trial_and_epoch(
+    tensorflow: None, tuning: Tuning, small_data: Dataset, tmp_path: Path
+) -> None:
+    from ser_train.tuning import tune
+
+    values = small_data.train.features.values * np.float32("nan")
+    features = dataclasses.replace(small_data.train.features, values=values)
+    broken = dataclasses.replace(small_data.train, features=features)
+    with pytest.raises(TrainingError, match=r"loss is not finite in epoch 1 of learning rate 1e-0"):
+        tune(tuning, dataclasses.replace(small_data, train=broken), 0, tmp_path)
+    assert not (tmp_path / "history.json").exists()
+
+
+def test_fresh_removes_a_search_and_nothing_else(tmp_path: Path) -> None:
+    search, other = tmp_path / "search", tmp_path / "other"
+    claim_folder(search, {"seed": 0})
+    (search / "trials").mkdir()
+    remove_claimed(search)
+    assert not search.exists()
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="holds no search"):
+        remove_claimed(other)
+    assert (other / "mine.txt").exists()

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 FEWEST_CLUSTERS = 5
 _DRAWS = 2000
-_SEED = 0
 _PERCENTILES = (2.5, 97.5)
 
 
-def resampled_sums(values: NDArray[Any], clusters: Sequence[str]) -> NDArray[np.float64] | None:
+def resampled_sums(
+    values: NDArray[Any], clusters: Sequence[str] | NDArray[np.str_], seed: int = 0
+) -> NDArray[np.float64] | None:
     """Sums over the clips of resampled clusters, the same draws every time.
 
     Any ratio of sums has its interval from these: an accuracy is the sum of the right clips by
@@ -23,6 +24,7 @@ def resampled_sums(values: NDArray[Any], clusters: Sequence[str]) -> NDArray[np.
     Args:
         values: [clips, columns], what is summed.
         clusters: What is drawn, of each clip: its speaker where speakers are held out, else itself.
+        seed: Of the draws.
 
     Returns:
         float64 [draws, columns]; None if there are fewer than `FEWEST_CLUSTERS`: the percentiles of
@@ -34,7 +36,7 @@ def resampled_sums(values: NDArray[Any], clusters: Sequence[str]) -> NDArray[np.
         return None
     sums = np.zeros((count, values.shape[1]))
     np.add.at(sums, cluster, values)
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(seed)
     return rng.multinomial(count, np.full(count, 1 / count), _DRAWS) @ sums
 
 

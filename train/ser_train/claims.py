@@ -83,9 +83,19 @@ def claims_table(runs: Sequence[RunFolder]) -> str:
     note = (
         "Accuracy, paired over the same test clips, 95 % interval over clips; one seed. With "
         "`report-labels` all SAVEE clips are called surprise, as in the report; with `report` "
-        "every clip has its right label."
+        f"every clip has its right label.{_stopped(chosen)}"
     )
     return "\n".join([*lines, "", note]) + "\n"
+
+
+def _stopped(chosen: dict[tuple[str, str], RunFolder]) -> str:
+    """What must be known of searches that had no time to end."""
+    if not any(run.metrics()["epochs"]["search_stopped_by_hand"] for run in chosen.values()):
+        return ""
+    return (
+        " Searches for the best epoch were stopped by hand, after different numbers of epochs "
+        "(`table.md`): a longer one may turn a difference round."
+    )
 
 
 def _by_experiment(runs: Sequence[RunFolder]) -> dict[tuple[str, str], RunFolder]:

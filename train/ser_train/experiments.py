@@ -39,8 +39,8 @@ class Experiment:
         note: What is ours and not the report's.
         standardization: Key of `ser_train.features.standardize.SCALES`: what has a mean and a
             deviation of its own.
-        crop: One of `ser_train.features.crop.CROPS`: which 3 s of a clip are scored, and trained on
-            where the family does not cut its own.
+        crop: One of `ser_runtime.model_metadata.CROPS`: which 3 s of a clip are scored, and
+            trained on where the family does not cut its own.
         options: Keyword arguments of the architecture; none are the report's.
         augmentation: Of the family `compact`: the fields of its `Augmentation`.
         needs: Packages, by import name, that not every training needs.
@@ -333,17 +333,22 @@ def recipe_of(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in _WORDING}
 
 
+SHORT_NAMES = {"parallel": "parallel-mfcc-aug"}
+"""The report's best, by the name that people know it by."""
+
+
 def find_experiment(name: str, also: Iterable[str] = ()) -> Experiment:
     """The row of a name.
 
     Args:
-        name: An experiment id.
+        name: An experiment id, or one of `SHORT_NAMES`.
         also: Other words that may have been meant.
 
     Raises:
         UsageError: If there is none; it names the nearest ones.
     """
     known = EXPERIMENTS | ABLATIONS
+    name = SHORT_NAMES.get(name, name)
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, [*known, *also], n=3, cutoff=0.4)

@@ -19,6 +19,7 @@ from ser_train.bootstrap import resampled_sums
 from ser_train.clip_progress import ClipProgress
 from ser_train.corpora.clip import read_indexed
 from ser_train.crowd_votes import Votes
+from ser_train.features.crop import scored_window
 from ser_train.markdown_table import markdown_table
 from ser_train.markdown_table import with_interval
 from ser_train.model_clips import ModelClips
@@ -69,7 +70,7 @@ def perceiver_of_runs(pool: PooledPredictions) -> Perceiver:
 def perceive_with_model(
     model: Model, clips: ModelClips, progress: ClipProgress | None = None
 ) -> Perceiver:
-    """Recognize the clips of CREMA-D among a model's test clips: the first window of each.
+    """Recognize the clips of CREMA-D among a model's test clips: a window of each.
 
     Raises:
         CorporaError: If there are none, or one cannot be read any more.
@@ -77,7 +78,8 @@ def perceive_with_model(
     clips = clips.rows(_rows_of_corpus([clip.id for clip in clips.clips]))
     probabilities = np.empty((len(clips), len(model.labels)), np.float32)
     for row, clip in enumerate(clips.clips):
-        probabilities[row] = model.recognize(read_indexed(clip, model.spec.sample_rate))
+        audio = read_indexed(clip, model.spec.sample_rate)
+        probabilities[row] = model.recognize(scored_window(audio, model.spec, model.metadata.crop))
         if progress:
             progress(row + 1, len(clips))
     return Perceiver(

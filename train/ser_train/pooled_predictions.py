@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +17,12 @@ from ser_runtime.errors import UsageError
 from ser_runtime.labels import EMOTIONS
 from ser_runtime.temperature import apply_temperature
 from ser_train.corpora.naming import parse_clip
+from ser_train.experiments import recipe_of
 from ser_train.metrics import confidence_threshold
 from ser_train.run_folder import RunFolder
 from ser_train.splits import PROTOCOLS
+
+_MOST_TIES = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +87,7 @@ def pool_predictions(runs: Sequence[RunFolder]) -> PooledPredictions:
 
     Raises:
         RunFolderError: If a run is incomplete or damaged.
-        UsageError: If they are not of one experiment and protocol, or a clip was tested twice by
+        UsageError: If they are not of one recipe and protocol, or a clip was tested twice by
             runs of one seed: it would count twice.
     """
     configs = [run.config() for run in runs]
@@ -91,6 +96,11 @@ def pool_predictions(runs: Sequence[RunFolder]) -> PooledPredictions:
         names = ", ".join(sorted(f"{experiment} on {protocol}" for experiment, protocol in kinds))
         raise UsageError(f"only runs of one experiment and protocol go together, not {names}")
     ((experiment, protocol),) = kinds
+    if len({recipe_key(config) for config in configs}) > 1:
+        raise UsageError(
+            f"these runs of {experiment} were trained by different recipes: only those of one go "
+            "together"
+        )
     if protocol not in PROTOCOLS:
         raise RunFolderError(f"{runs[0].path}: the protocol {protocol!r} is unknown here")
     tests = [read_scored(run, "test") for run in runs]
@@ -120,11 +130,30 @@ def pool_predictions(runs: Sequence[RunFolder]) -> PooledPredictions:
     )
 
 
+def recipe_key(config: dict[str, Any]) -> str:
+    """Equal for runs that differ in fold, seed and wording alone.
+
+    Args:
+        config: Of a run.
+    """
+    return json.dumps([recipe_of(config["experiment"]), config["protocol"], _taught(config)])
+
+
+def _taught(config: dict[str, Any]) -> list[Any] | None:
+    """What runs of one recipe share of their teaching; the teachers of each fold are its own."""
+    teaching = config.get("teaching")
+    if not teaching:
+        return None
+    teachers = [teacher["experiment"] for teacher in teaching["teachers"]]
+    return [teachers, teaching["share"], teaching["views"]]
+
+
 def read_scored(run: RunFolder, name: str) -> ScoredSet:
     """The predictions of a run's `validation` or `test` clips.
 
     Raises:
-        RunFolderError: If they are missing or damaged, or some of them are.
+        RunFolderError: If they, or some of them, are missing or damaged, or do not fit the run's
+            figures.
     """
     path = run.path / "predictions.csv"
     try:
@@ -136,8 +165,16 @@ def read_scored(run: RunFolder, name: str) -> ScoredSet:
         raise RunFolderError(f"cannot read {path}: {error}") from error
     if not rows:
         raise RunFolderError(f"{path} holds no {name} clip")
-    if name == "test" and len(rows) != (wanted := run.metrics()["clips"]):
-        raise RunFolderError(f"{path} is damaged: {len(rows)} test clips of {wanted}")
+    if name == "test":
+        metrics, right = run.metrics(), int((values.argmax(axis=1) == classes).sum())
+        if len(rows) != (wanted := metrics["clips"]):
+            raise RunFolderError(f"{path} is damaged: {len(rows)} test clips of {wanted}")
+        # Six digits can make two likeliest emotions of one.
+        if abs(right - metrics["accuracy"] * wanted) > _MOST_TIES:
+            raise RunFolderError(
+                f"{run.path}: metrics.json says an accuracy of {metrics['accuracy']}, "
+                f"predictions.csv has {right / wanted:.4f}"
+            )
     return ScoredSet(tuple(row["clip"] for row in rows), classes, values)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,18 @@ def claim_folder(folder: Path, made_of: dict[str, Any]) -> None:
             f"{folder} was made of another {', '.join(differing)}: "
             "remove it, or choose another --out"
         )
+
+
+def remove_claimed(folder: Path) -> None:
+    """Delete a folder that `claim_folder` wrote down; any other is left alone.
+
+    Raises:
+        RunFolderError: If the folder holds something else.
+    """
+    if (folder / _NAME).is_file():
+        shutil.rmtree(folder)
+    elif any(folder.iterdir()):
+        raise RunFolderError(f"{folder} holds no search: remove it yourself, or choose --out")
 
 
 def read_object(path: Path) -> dict[str, Any]:

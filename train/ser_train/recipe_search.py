@@ -234,10 +234,7 @@ SEARCHES: dict[str, Search] = {
         ),
     ),
 }
-"""A dozen candidates at most; the order is that of training.
-
-The last of `compact` joins what helped, for as long as the experiment is trained.
-"""
+"""The order is that of training."""
 
 
 def run_candidate(
@@ -324,7 +321,8 @@ def search_table(search: Search, histories: dict[str, dict[str, list[float]]], s
     lines = [
         f"Validation clips of `{split.name}` ({len(split.validation)}), seed {SEED}, "
         f"{len(split.train)} training clips, {search.note}; the test clips were not scored. "
-        '`ser-train recipe-search` wrote this. "Kept": the weights that the training ends with.',
+        '`ser-train recipe-search` wrote this. "Kept": the weights that the training ends with, '
+        "scored in float32; epochs are scored in the precision of the training.",
         "",
         "| candidate | what | epochs | kept | its loss | best accuracy | at epoch | lowest loss "
         "| training |",

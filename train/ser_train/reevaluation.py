@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ def reevaluate(
     if not history:
         raise RunFolderError(f"{run.path}/history.json is damaged: it holds no epoch")
     kind = family(experiment.family)
-    data = kind.load_data(index, split, experiment, cache, progress)
+    # Only training sees noise: its copies would be computed for nothing.
+    clean = dataclasses.replace(experiment, noisy_copies=0)
+    data = kind.load_data(index, split, clean, cache, progress)
     data, model = kind.restore(run, experiment, data)
     recipe = Recipe(experiment, config["seed"], config["max_epochs"])
     state = TrainingState(list(history)[-1], history, best_epoch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 from ser_train.bootstrap import interval
 from ser_train.bootstrap import resampled_sums
-from ser_train.experiments import recipe_of
 from ser_train.markdown_table import markdown_table
 from ser_train.markdown_table import with_interval
 from ser_train.pooled_predictions import PooledPredictions
 from ser_train.pooled_predictions import pool_predictions
+from ser_train.pooled_predictions import recipe_key
 from ser_train.run_folder import RunFolder
 
 _HEADER = (
@@ -46,20 +45,9 @@ def means_table(runs: Sequence[RunFolder]) -> str:
     """
     groups: dict[str, list[RunFolder]] = defaultdict(list)
     for run in runs:
-        config = run.config()
-        recipe = [recipe_of(config["experiment"]), config["protocol"], _taught(config)]
-        groups[json.dumps(recipe)].append(run)
+        groups[recipe_key(run.config())].append(run)
     rows = [_row(group) for group in groups.values() if len(group) > 1]
     return f"{markdown_table(_HEADER, rows)}\n{_NOTE}\n" if rows else ""
-
-
-def _taught(config: dict[str, Any]) -> list[Any] | None:
-    """What runs of one recipe share of their teaching; the teachers of each fold are its own."""
-    teaching = config.get("teaching")
-    if not teaching:
-        return None
-    teachers = [teacher["experiment"] for teacher in teaching["teachers"]]
-    return [teachers, teaching["share"], teaching["views"]]
 
 
 def _row(runs: Sequence[RunFolder]) -> list[str]:
@@ -77,11 +65,24 @@ def _row(runs: Sequence[RunFolder]) -> list[str]:
 
 
 def _draws(pooled: PooledPredictions) -> NDArray[np.float64] | None:
-    """Means of the runs' accuracies over resampled clusters: float64 [draws]."""
+    """Means of the runs' accuracies over resampled clusters: float64 [draws].
+
+    Where no cluster is in two runs, as with folds, each run's are drawn by themselves: no draw is
+    without a run then. Runs that share clips share the draws.
+    """
+    clusters = np.asarray(pooled.clusters)
     of_run = pooled.run_of[:, None] == np.arange(len(pooled.runs))
-    right = resampled_sums(pooled.right[:, None] & of_run, pooled.clusters)
-    clips = resampled_sums(of_run, pooled.clusters)
-    return None if right is None or clips is None else (right / clips).mean(axis=1)
+    counted = np.concatenate([pooled.right[:, None] & of_run, of_run], axis=1)
+    if sum(len(np.unique(clusters[own])) for own in of_run.T) > len(np.unique(clusters)):
+        sums = resampled_sums(counted, clusters)
+    else:
+        each = [resampled_sums(counted[own], clusters[own], n) for n, own in enumerate(of_run.T)]
+        found = [sums for sums in each if sums is not None]
+        sums = np.sum(found, axis=0) if len(found) == len(each) else None
+    if sums is None:
+        return None
+    right, clips = np.split(sums, 2, axis=1)
+    return (right / clips).mean(axis=1)
 
 
 def _which(metrics: Sequence[dict[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_runtime.atomic_file import write_text
+from ser_runtime.errors import UsageError
 from ser_runtime.labels import EMOTIONS
 from ser_train.plots import plot_reliability
 from ser_train.report_tables import report_table
@@ -21,7 +22,9 @@ from ser_train.run_report import accuracy_by_sex
 from ser_train.run_report import most_confused
 from ser_train.run_report import read_test_clips
 from ser_train.run_report import reliability
+from ser_train.run_summary import warnings_of
 
+_TITLE = "# Runs\n"
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem;
   color: #222; }
@@ -52,14 +55,27 @@ def write_report(runs: Sequence[RunFolder], page: Path) -> list[Path]:
     Raises:
         RunFolderError: If a run is incomplete or damaged.
         StorageError: If the disk is full.
+        UsageError: If something else than a report stands in the place of the Markdown.
     """
+    markdown = page.with_suffix(".md")
+    if markdown.exists() and not _is_ours(markdown):
+        raise UsageError(
+            f"{markdown} is no report of ser-train, and the Markdown would take its place: choose "
+            "another --out"
+        )
     metrics = [run.metrics() for run in runs]
     overview = results_table([row_name(run) for run in runs], metrics)
     sections = [(run, _sections(run, figures)) for run, figures in zip(runs, metrics, strict=True)]
-    markdown = page.with_suffix(".md")
     write_text(markdown, _markdown(overview, sections))
     write_text(page, _page(overview, sections))
     return [page, markdown]
+
+
+def _is_ours(markdown: Path) -> bool:
+    try:
+        return markdown.read_text(encoding="utf-8").startswith(_TITLE)
+    except (OSError, ValueError):
+        return False
 
 
 def _sections(run: RunFolder, metrics: dict[str, Any]) -> list[tuple[str, _Table]]:
@@ -118,9 +134,10 @@ def _interval(interval: Sequence[float] | None) -> str:
 
 
 def _markdown(overview: str, sections: Sequence[tuple[RunFolder, list[tuple[str, _Table]]]]) -> str:
-    parts = ["# Runs\n", overview]
+    parts = [_TITLE, overview]
     for run, tables in sections:
         parts.append(f"\n## {run.name}\n")
+        parts += [f"\n{warning}.\n" for warning in warnings_of(run.metrics())]
         for heading, table in tables:
             rows = [table.header, tuple("---" for _ in table.header), *table.rows]
             lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -140,6 +157,7 @@ def _page(overview: str, sections: Sequence[tuple[RunFolder, list[tuple[str, _Ta
     ]
     for run, tables in sections:
         parts.append(f"<h2>{html.escape(run.name)}</h2>")
+        parts += [f"<p>{html.escape(text)}.</p>" for text in warnings_of(run.metrics())]
         parts += [f"<h3>{html.escape(name)}</h3>{_html_table(table)}" for name, table in tables]
         plots = _figure(run.curves_plot, "learning curves") + _reliability_figure(run)
         parts.append(f'<div class="side">{plots}</div>')

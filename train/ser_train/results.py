@@ -174,7 +174,7 @@ def _row(name: str, metrics: dict[str, Any]) -> list[str]:
         f"{epochs['trained']} (of {epochs['searched']} searched)"
         + (" ³" if epochs["search_stopped_by_hand"] else ""),
         f"{metrics['minutes']:.0f}",
-        _with_interval(metrics, "accuracy"),
+        _with_interval(metrics, "accuracy") + _among_tested(metrics) + _one_at_a_time(metrics),
         _with_interval(metrics, "macro_f1"),
         f"{report['accuracy']:.2f}, {report['macro_f1']:.2f}" if report else "–",
         _difference(report) if report else "–",
@@ -185,6 +185,21 @@ def _with_interval(metrics: dict[str, Any], name: str) -> str:
     if (interval := metrics[f"{name}_interval"]) is None:
         return f"{metrics[name]:.3f} (too few speakers for an interval)"
     return f"{metrics[name]:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
+
+
+def _among_tested(metrics: dict[str, Any]) -> str:
+    """Of a corpus without some of the classes: the accuracy of the likeliest one that it has."""
+    if (accuracy := metrics.get("accuracy_among_tested_classes")) is None:
+        return ""
+    tested = sum(figures["support"] > 0 for figures in metrics["per_class"].values())
+    return f"; {accuracy:.3f} among its {tested} classes"
+
+
+def _one_at_a_time(metrics: dict[str, Any]) -> str:
+    """Of a network that looks across the clips of a batch: what a device would get from it."""
+    if (accuracy := metrics.get("accuracy_one_at_a_time")) is None:
+        return ""
+    return f"; {accuracy:.3f} one clip at a time"
 
 
 def _difference(report: dict[str, Any]) -> str:

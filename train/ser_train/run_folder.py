@@ -18,6 +18,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -65,6 +66,20 @@ METRICS = {
     "macro_f1_interval",
 }
 """What metrics.json has at least."""
+
+_IDENTITY = ("experiment", "protocol", "fold", "seed", "split_hash")
+_NUMBERS = (
+    "accuracy",
+    "macro_f1",
+    "ece",
+    "ece_calibrated",
+    "temperature",
+    "confidence_threshold",
+    "clips",
+    "parameters",
+    "minutes",
+)
+_NUMBERS_OF_A_CLASS = ("precision", "recall", "f1", "support")
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,17 +178,29 @@ class RunFolder:
         needed = {"id", "architecture", "spec"}
         if not isinstance(experiment, dict) or not needed <= set(experiment):
             raise RunFolderError(f"{self.path}/config.json is damaged: it has no experiment")
+        for name in ("seed", "max_epochs"):
+            if type(config[name]) is not int:
+                raise RunFolderError(
+                    f"{self.path}/config.json is damaged: {name} is {config[name]!r}"
+                )
         return config
 
     def metrics(self) -> dict[str, Any]:
         """The figures of a complete run.
 
         Raises:
-            RunFolderError: If they are missing or damaged.
+            RunFolderError: If they are missing or damaged, or of another run.
         """
         metrics = self.read_json("metrics")
+        path = f"{self.path}/metrics.json"
         if missing := sorted(METRICS - set(metrics)):
-            raise RunFolderError(f"{self.path}/metrics.json is damaged: no {', '.join(missing)}")
+            raise RunFolderError(f"{path} is damaged: no {', '.join(missing)}")
+        if wrong := _wrong_figure(metrics):
+            raise RunFolderError(f"{path} is damaged: {wrong} cannot be")
+        config = self.config()
+        named = config | {"experiment": config["experiment"]["id"]}
+        if other := [name for name in _IDENTITY if metrics[name] != named[name]]:
+            raise RunFolderError(f"{path} is of another {', '.join(other)} than its config.json")
         return metrics
 
     def read_predictions(self, name: str) -> dict[str, NDArray[np.float32]]:
@@ -203,6 +230,14 @@ class RunFolder:
             return FeatureSpec.from_dict(self.config()["experiment"]["spec"])
         except (KeyError, TypeError, SerError) as error:
             raise RunFolderError(f"{self.path}: no usable feature spec ({error})") from error
+
+    def crop(self) -> str:
+        """Which window of a clip the run was scored on: one of `ser_runtime.model_metadata.CROPS`.
+
+        Raises:
+            RunFolderError: If the configuration is missing or damaged.
+        """
+        return str(self.config()["experiment"].get("crop", "start"))
 
     def standardization(self) -> Standardization:
         """The standardization of the run.
@@ -263,3 +298,35 @@ class RunFolder:
                 values = [f"{value:.6f}" for value in row]
                 writer.writerow([name, clip_id, EMOTIONS[right], EMOTIONS[row.argmax()], *values])
         write_text(self.path / "predictions.csv", text.getvalue())
+
+
+def _wrong_figure(metrics: dict[str, Any]) -> str | None:
+    """A figure, with its place, that no run has; None if there is none."""
+    for name in _NUMBERS:
+        if not _is_number(metrics[name]):
+            return f"{name} {metrics[name]!r}"
+    per_class = metrics["per_class"]
+    for emotion in EMOTIONS:
+        row = per_class.get(emotion) if isinstance(per_class, dict) else None
+        if not isinstance(row, dict) or not all(
+            _is_number(row.get(name)) for name in _NUMBERS_OF_A_CLASS
+        ):
+            return f"per_class of {emotion}"
+    rows = metrics["confusion"]
+    if not (
+        isinstance(rows, list)
+        and len(rows) == len(EMOTIONS)
+        and all(isinstance(row, list) and len(row) == len(EMOTIONS) for row in rows)
+        and all(type(count) is int for row in rows for count in row)
+    ):
+        return "confusion"
+    epochs = metrics["epochs"]
+    if not isinstance(epochs, dict) or not all(
+        type(epochs.get(name)) is int for name in ("trained", "searched")
+    ):
+        return "epochs"
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

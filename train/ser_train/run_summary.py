@@ -50,6 +50,12 @@ def show_results(metrics: dict[str, Any], console: Console | None = None) -> Non
             f"accuracy choosing only among the classes of the test clips: {among:.3f}",
             highlight=False,
         )
+    if (alone := metrics.get("accuracy_one_at_a_time")) is not None:
+        together = metrics["scored_at_once"]
+        console.print(
+            f"accuracy one clip at a time: {alone:.3f} (above: {together} together)",
+            highlight=False,
+        )
     if report := metrics.get("report"):
         low, high = report["interval"]
         chance = "within" if report["within_chance"] else "beyond"
@@ -58,7 +64,7 @@ def show_results(metrics: dict[str, Any], console: Console | None = None) -> Non
             f"(95 %: {low:+.3f} to {high:+.3f}; {chance} chance)",
             highlight=False,
         )
-    for warning in _warnings(metrics):
+    for warning in warnings_of(metrics):
         console.print(warning, style="yellow", soft_wrap=True, highlight=False)
 
 
@@ -81,8 +87,12 @@ def show_repeated(
     )
 
 
-def _warnings(metrics: dict[str, Any]) -> list[str]:
-    """What must be known to read the figures."""
+def warnings_of(metrics: dict[str, Any]) -> list[str]:
+    """What must be known to read a run's figures.
+
+    Args:
+        metrics: Content of a metrics.json.
+    """
     warnings = []
     if not metrics["standard_split"]:
         warnings.append("other clips than the corpora's 12,162: compare with no other figure")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -22,7 +23,10 @@ import keras_tuner
 
 from ser_runtime.atomic_file import storage_errors
 from ser_runtime.atomic_file import write_text
+from ser_runtime.errors import RunFolderError
 from ser_runtime.errors import SerError
+from ser_runtime.errors import StorageError
+from ser_runtime.errors import TrainingError
 from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
 from ser_train.families import FamilyData
@@ -52,6 +56,7 @@ def tune(
     on_epoch: EpochReport | None = None,
     build: BuildModel = build_model,
     weights: Mapping[str, Any] | None = None,
+    corpora_hash: str | None = None,
 ) -> History:
     """Run Hyperband, or go on with it; a trial that was broken off is trained anew.
 
@@ -63,16 +68,20 @@ def tune(
         on_epoch: Called after each epoch, with the trial in the place of the phase.
         build: Makes the model of a trial.
         weights: What tells the pretrained weights apart that it starts from, if there are any.
+        corpora_hash: Of the content of the clips; a search on other audio is refused.
 
     Returns:
         Metrics of every epoch that was trained, also in `folder/history.json`.
 
     Raises:
-        RunFolderError: If the folder's history is damaged, or of another tuning or other data.
+        RunFolderError: If the folder's history or a trial is damaged, or of another tuning or other
+            data.
         StorageError: If the disk is full.
+        TrainingError: If a loss is not finite.
     """
     experiment = EXPERIMENTS[tuning.experiment]
-    claim_folder(folder, _made_of(tuning, data, seed, weights))
+    claim_folder(folder, _made_of(tuning, data, seed, weights, corpora_hash))
+    _check_trials(folder)
 
     def build_trial(hyperparameters: keras_tuner.HyperParameters) -> keras.Model:
         rate = hyperparameters.Choice("learning_rate", list(tuning.learning_rates), ordered=True)
@@ -85,7 +94,7 @@ def tune(
 
     recorder = _Recorder(folder, on_epoch)
     # KerasTuner prints that it goes on; standard output is for the table.
-    with storage_errors(folder), redirect_stdout(sys.stderr), _errors_of_callbacks():
+    with storage_errors(folder), redirect_stdout(sys.stderr), _errors_of_keras_tuner(folder):
         tuner = keras_tuner.Hyperband(
             build_trial,
             objective="val_accuracy",
@@ -116,7 +125,11 @@ def read_history(folder: Path) -> History:
 
 
 def _made_of(
-    tuning: Tuning, data: FamilyData, seed: int, weights: Mapping[str, Any] | None
+    tuning: Tuning,
+    data: FamilyData,
+    seed: int,
+    weights: Mapping[str, Any] | None,
+    corpora_hash: str | None,
 ) -> dict[str, Any]:
     return {
         "experiment": tuning.experiment,
@@ -128,7 +141,23 @@ def _made_of(
         "samples": len(data.train),
         **({"units": tuning.units} if tuning.units else {}),
         **({"weights": dict(weights)} if weights else {}),
+        **({"corpora": corpora_hash} if corpora_hash else {}),
     }
+
+
+def _check_trials(folder: Path) -> None:
+    """KerasTuner writes its own files in place: a kill or a full disk can leave half of one.
+
+    Raises:
+        RunFolderError: Naming the first that is damaged.
+    """
+    for path in sorted((folder / _TRIALS).rglob("*.json")):
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"{path} is damaged ({error}): start the search anew with --fresh"
+            ) from error
 
 
 class _EpochNotKept(keras_tuner.errors.FatalError):
@@ -140,12 +169,19 @@ class _EpochNotKept(keras_tuner.errors.FatalError):
 
 
 @contextmanager
-def _errors_of_callbacks() -> Iterator[None]:
-    """KerasTuner takes any error for a failed trial, and tries again, but for its own fatal one."""
+def _errors_of_keras_tuner(folder: Path) -> Iterator[None]:
+    """KerasTuner takes any error for a failed trial, and tries again, but for its own fatal one.
+
+    It writes through TensorFlow, where that is installed, whose errors are not the system's.
+    """
     try:
         yield
     except _EpochNotKept as error:
         raise error.reason from None
+    except Exception as error:
+        if "No space left on device" in str(error):
+            raise StorageError(f"cannot write {folder}: the disk is full") from error
+        raise
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -169,6 +205,8 @@ class _Recorder(keras.callbacks.Callback):
     def _keep(self, epoch: int, logs: dict[str, float] | None) -> None:
         trial, told = _trial(self.model)
         metrics = {name: float(value) for name, value in (logs or {}).items()}
+        if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
+            raise TrainingError(f"{wrong[0]} is not finite in epoch {epoch + 1} of {told}")
         history = read_history(self._folder)
         history.setdefault(trial, {})[str(epoch + 1)] = metrics
         write_text(self._folder / "history.json", json.dumps(history, indent=1) + "\n")

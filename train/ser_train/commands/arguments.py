@@ -98,6 +98,14 @@ def read_index(folder: Path, cache: Path) -> CorpusIndex:
         return read_corpora(folder, cache / "corpora.json", progress)
 
 
+def png_file(text: str) -> Path:
+    """Where a drawing goes: another suffix is more likely a slip, and somebody's file."""
+    path = Path(text)
+    if path.suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"{text} does not end in .png")
+    return path
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     value = int(text)

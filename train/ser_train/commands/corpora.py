@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ser_runtime.extras import require_extra
 from ser_train.commands.arguments import add_cache
+from ser_train.commands.arguments import png_file
 from ser_train.commands.arguments import read_index
 
 
@@ -15,7 +16,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     parser = commands.add_parser("corpora", help="read the corpora and show what is there")
     parser.add_argument("folder", type=Path, help="folder that holds the corpora, any layout")
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the class distribution")
+    parser.add_argument("--plot", type=png_file, metavar="PNG", help="draw the class distribution")
     add_cache(parser)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ser_runtime.errors import UsageError
 from ser_runtime.extras import require_extra
+from ser_train.commands.arguments import png_file
 from ser_train.experiments import find_experiment
 from ser_train.tunings import TUNINGS
 
@@ -22,17 +23,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("experiment")
     parser.add_argument(
-        "--plot", type=Path, metavar="PNG", help="the drawing (default: EXPERIMENT.png)"
+        "--plot", type=png_file, metavar="PNG", help="the drawing (default: EXPERIMENT.png)"
     )
     parser.add_argument("--no-plot", action="store_true", help="the table alone")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from rich.console import Console
     from rich.table import Table
 
     from ser_train.backend import use_backend
+    from ser_train.console import wide_console
 
     if (tuning := TUNINGS.get(arguments.experiment)) is not None:
         raise UsageError(f"{tuning.id} tunes the network of {tuning.experiment}: describe that one")
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         table.add_row(
             f"{row.name} ({row.kind})", shape, f"{row.parameters:,}", ", ".join(row.inputs)
         )
-    console = Console()
+    console = wide_console()
     console.print(f"{experiment.id}: {experiment.title} ({experiment.source})")
     console.print(table)
     total, trainable = network.parameters, network.trainable_parameters

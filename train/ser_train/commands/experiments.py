@@ -16,9 +16,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(_arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from rich.console import Console
     from rich.table import Table
 
+    from ser_train.console import wide_console
     from ser_train.report_tables import report_table
 
     table = Table(box=None)
@@ -33,5 +33,5 @@ def run(_arguments: argparse.Namespace) -> int:
         table.add_row(tuning.id, tuning.title, tuning.section, "", "")
     for row in ABLATIONS.values():
         table.add_row(row.id, row.title, row.section, f"{row.parameters:,}", "")
-    Console().print(table)
+    wide_console().print(table)
     return 0

@@ -51,18 +51,24 @@ def run(arguments: argparse.Namespace) -> int:
 
     search = SEARCHES[arguments.search]
     candidates = search.candidates
-    names = arguments.only or list(candidates)
+    names = arguments.only or [
+        name for name, candidate in candidates.items() if arguments.teachers or not candidate.taught
+    ]
     if unknown := sorted(set(names) - set(candidates)):
         raise UsageError(f"no candidate {', '.join(unknown)}; known: {', '.join(candidates)}")
     index = read_index(arguments.corpora, arguments.cache)
     split = make_split(index.clips, search.protocol)
     teachers = find_teachers(arguments.teachers, split, EXPERIMENTS["compact"])
+    if not teachers and (taught := [name for name in names if candidates[name].taught]):
+        raise UsageError(f"{', '.join(taught)} learns from teachers: name them with --teachers")
     folder = arguments.out or Path("runs") / f"{arguments.search}-search"
     # Losers included, also those of an earlier call.
     before = {name: stored_history(candidates[name], folder) for name in candidates}
     histories = {name: history for name, history in before.items() if history is not None}
     table = folder / "experiments.md"
     with TrainingProgress() as progress:
+        if not arguments.only and (left := [name for name in candidates if name not in names]):
+            progress.note(f"left out for want of --teachers: {', '.join(left)}")
         for name in names:
             candidate = candidates[name]
             progress.note(f"{name}: {candidate.what}")

@@ -11,6 +11,7 @@ from ser_runtime.errors import UsageError
 from ser_runtime.extras import require_extra
 from ser_runtime.path_facts import same_file
 from ser_train.commands.arguments import not_negative
+from ser_train.commands.arguments import png_file
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -22,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "with white noise as training adds it (the report's figures 2 to 4).",
     )
     parser.add_argument("clip", type=Path, help="audio file")
-    parser.add_argument("--out", type=Path, metavar="PNG", help="default: CLIP's name, here")
+    parser.add_argument("--out", type=png_file, metavar="PNG", help="default: CLIP's name, here")
     parser.add_argument("--seed", type=not_negative, default=0, help="of the noise")
 
 

@@ -20,6 +20,7 @@ from ser_train.commands.arguments import positive
 from ser_train.commands.arguments import read_index
 from ser_train.experiments import ABLATIONS
 from ser_train.experiments import EXPERIMENTS
+from ser_train.experiments import SHORT_NAMES
 from ser_train.experiments import Experiment
 from ser_train.experiments import find_experiment
 
@@ -45,6 +46,7 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
     for experiment in (EXPERIMENTS | ABLATIONS).values():
         parser = commands.add_parser(
             experiment.id,
+            aliases=[short for short, name in SHORT_NAMES.items() if name == experiment.id],
             help=f"train: {experiment.title}",
             description=f"{experiment.title} ({experiment.source}). {experiment.note}",
         )

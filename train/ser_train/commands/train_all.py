@@ -70,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     index = read_clips(arguments)
     done, tables, failed = [], [], {}
     with TrainingProgress() as progress:
+        for name, reason in left_out.items():
+            progress.note(f"left out: {name}: {reason}")
         for number, row in enumerate((*wanted, *tunings), 1):
             if row.id in left_out:
                 continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import cast
@@ -94,6 +93,7 @@ def tune_experiment(
     """
     from ser_runtime.atomic_file import write_text
     from ser_train.families import family
+    from ser_train.recipe_file import remove_claimed
     from ser_train.report_tables import report_tuning
     from ser_train.report_tables import report_units
     from ser_train.run import run_folder_name
@@ -107,11 +107,13 @@ def tune_experiment(
     kind = cast("TunableFamily", family(experiment.family))
     folder = arguments.out / run_folder_name(tuning.id, split.name, arguments.seed)
     if arguments.fresh and folder.exists():
-        shutil.rmtree(folder)
+        remove_claimed(folder)
     data = kind.load_data(index, split, experiment, arguments.cache, progress.features)
     data, build = kind.tunable(recipe, data, progress.batch)
     told = weights and weights.to_dict()
-    history = tune(tuning, data, arguments.seed, folder, progress.epoch, build, told)
+    history = tune(
+        tuning, data, arguments.seed, folder, progress.epoch, build, told, index.content_hash
+    )
     if tuning.units:
         table = units_table(tuning, history, report_units())
     else:

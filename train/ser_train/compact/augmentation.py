@@ -80,8 +80,14 @@ class Augmentation:
         return dataclasses.replace(FIRST_RECIPE, **{**fields, **pairs})
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON has it.
+
+        Without the fields that earlier configurations lack, if none of them does anything: a recipe
+        stays equal to what was written of it then.
+        """
         fields = dataclasses.asdict(self)
+        if all(fields[name] == getattr(FIRST_RECIPE, name) for name in _LATER_FIELDS):
+            fields = {name: value for name, value in fields.items() if name not in _LATER_FIELDS}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in fields.items()
@@ -101,6 +107,8 @@ FIRST_RECIPE = Augmentation(
 """Of every run from before the augmentation stood in its configuration; and what fields meant that
 a later configuration lacks.
 """
+
+_LATER_FIELDS = ("damped_below", "limited_after_noise", "swinging", "swing_db", "swing_hz")
 
 _SWING_BANDS = 4
 """Bands, evenly spaced, at which a swinging noise has a level of its own."""

@@ -28,7 +28,7 @@ from ser_train.corpora.naming import parse_clip
 log = logging.getLogger(__name__)
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".opus", ".ogg", ".aif", ".aiff", ".mp3"}
-_MEMORY_VERSION = 1
+_MEMORY_VERSION = 2
 _FACTS = {"sha256", "sample_rate", "channels", "seconds", "peak", "audio_hash"}
 
 Progress = Callable[[int, int], None]
@@ -195,9 +195,9 @@ def _recall(memory: Path | None) -> dict[str, dict[str, Any]]:
         return {}
     try:
         stored = json.loads(memory.read_text(encoding="utf-8"))
-        if stored["version"] != _MEMORY_VERSION:
-            return {}
-        return {key: fact for key, fact in stored["facts"].items() if set(fact) == _FACTS}
+        facts: dict[str, dict[str, Any]] = stored["facts"]
+        known = stored["version"] == _MEMORY_VERSION and stored["checksum"] == _checksum(facts)
+        return facts if known else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -207,9 +207,15 @@ def _remember(
 ) -> None:
     if memory is None:
         return
-    facts = {clip.sha256: {name: getattr(clip, name) for name in _FACTS} for clip in clips}
-    content = {"version": _MEMORY_VERSION, "facts": remembered | facts}
+    facts = remembered | {
+        clip.sha256: {name: getattr(clip, name) for name in sorted(_FACTS)} for clip in clips
+    }
+    content = {"version": _MEMORY_VERSION, "checksum": _checksum(facts), "facts": facts}
     try:
         write_text(memory, json.dumps(content))
     except StorageError as error:
         log.warning("the clips will be decoded again next time: %s", error)
+
+
+def _checksum(facts: dict[str, dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

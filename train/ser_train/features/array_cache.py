@@ -10,8 +10,11 @@ import hashlib
 import json
 import logging
 import multiprocessing
+import os
 import shutil
 import tempfile
+import threading
+import time
 import zlib
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -37,6 +40,10 @@ log = logging.getLogger(__name__)
 
 _CLIPS_PER_TASK = 32
 _CHECKSUM_BYTES = 1 << 24
+_ABANDONED_SECONDS = 600
+"""Since something was last written to an entry that is being made."""
+
+_WATCH_SECONDS = 1.0
 
 Progress = Callable[[int, int], None]
 """Called with clips done, and in all."""
@@ -90,6 +97,7 @@ def cached_array(
         shutil.rmtree(entry)
     with place_errors(entry):
         entry.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(entry)
         made = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
     with storage_errors(entry):
         try:
@@ -100,6 +108,14 @@ def cached_array(
         finally:
             shutil.rmtree(made, ignore_errors=True)
     return _load(entry)
+
+
+def _remove_abandoned(entry: Path) -> None:
+    """What a process left that was killed while it made the entry; another may be making it now."""
+    for made in entry.parent.glob(f".{entry.name}-*"):
+        written = [path.stat().st_mtime for path in (made, *made.glob("*")) if path.exists()]
+        if time.time() - max(written, default=0.0) > _ABANDONED_SECONDS:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def in_tasks(clips: Sequence[Clip]) -> list[Sequence[Clip]]:
@@ -149,7 +165,8 @@ def _here(computation: Computation) -> Iterator[NDArray[Any]]:
 def _in_processes(computation: Computation, workers: int) -> Iterator[NDArray[Any]]:
     # "spawn": a forked child of a process with TensorFlow's threads can hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
+    end_with = (os.getpid(),)
+    with ProcessPoolExecutor(workers, context, _end_with_parent, end_with) as pool:
         try:
             with interrupts_blocked():
                 blocks = pool.map(computation.rows_of, computation.tasks)
@@ -161,6 +178,17 @@ def _in_processes(computation: Computation, workers: int) -> Iterator[NDArray[An
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _end_with_parent(parent: int) -> None:
+    """Of a worker: without its parent, which was killed, it would wait for tasks for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _fault(entry: Path, computation: Computation) -> str | None:

@@ -27,7 +27,7 @@ from ser_train.features.array_cache import in_tasks
 from ser_train.features.array_cache import key_digest
 from ser_train.features.awgn import add_noise
 from ser_train.features.awgn import noise_generator
-from ser_train.features.crop import cropped
+from ser_train.features.crop import scored_window
 
 _VERSION = 1
 
@@ -103,8 +103,7 @@ def _features_of(task: _Task) -> NDArray[np.float32]:
     block = np.empty((len(clips), copies, *spec.shape), np.float32)
     for row, clip in zip(block, clips, strict=True):
         audio = read_indexed(clip, spec.sample_rate)
-        begun = cropped(audio, spec.window_samples, spec.sample_rate, crop)
-        window = fit_window(begun, spec.window_samples)
+        window = fit_window(scored_window(audio, spec, crop), spec.window_samples)
         row[0] = compute_features(window, spec)
         for copy in range(1, copies):
             noisy, _ = add_noise(window, noise_generator(noise_seed, clip.id, copy))

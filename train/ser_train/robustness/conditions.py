@@ -35,6 +35,8 @@ class Condition:
 
 
 CLEAN = Condition("clean")
+OTHER_WINDOWS = {Condition("the first 3 s"): "start", Condition("the loudest 3 s"): "loudest"}
+"""Windows that a clip might have been scored on, whichever it is: key of `CROPS` by condition."""
 WHOLE = Condition("whole clip, windows averaged")
 """What the runtime says of a file: the mean over the complete windows of a longer clip."""
 CONDITIONS: tuple[Condition, ...] = (
@@ -45,6 +47,7 @@ CONDITIONS: tuple[Condition, ...] = (
         for snr_db in SNR_DB
     ),
     *(Condition(name) for name in CHANNELS),
+    *OTHER_WINDOWS,
     WHOLE,
 )
 
@@ -57,7 +60,7 @@ def in_every_condition(
     samples: int,
     seed: int,
 ) -> Iterator[NDArray[np.float32]]:
-    """A clip's first window as it sounds in each of `CONDITIONS` but `WHOLE`, in their order.
+    """A clip's window as it sounds in each of `CONDITIONS`, in their order, up to `OTHER_WINDOWS`.
 
     A clip's noise is the same at every ratio, and does not depend on the other clips.
 

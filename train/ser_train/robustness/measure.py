@@ -56,6 +56,7 @@ def measure_robustness(
         "clusters": f"{len(set(chosen.clusters))} {'speakers' if by_speaker else 'clips'}",
         "seed": seed,
         "window_seconds": model.spec.window_seconds,
+        "crop": model.metadata.crop,
         "min_confidence": Stream(model).min_confidence,
         "test_accuracy_in_file": model.metadata.test_accuracy,
         "conditions": score_conditions(model, chosen, probabilities),

@@ -21,12 +21,18 @@ from ser_train.robustness.noises import NOISES
 from ser_train.robustness.speaking import LEVEL_DBFS
 from ser_train.robustness.speaking import SECONDS
 
+_WINDOWS = {
+    "start": "The first {:g} s",
+    "offset": "{:g} s from 0.5 s on",
+    "centre": "The middle {:g} s",
+    "loudest": "The loudest {:g} s",
+}
 _NOTE = (
-    "A noise's level is against that of the whole clip, its pauses included, and the noise fills "
-    f"the window. Babble is made of {VOICES} other speakers of the same set, hum of 50 Hz and its "
-    "harmonics, clicks come eight a second. Where the corpora are stored in a lossy format, the "
-    "codecs here work on what was coded once before. A whole clip is what the runtime sums a file "
-    "up to: the mean over its complete windows with voice."
+    "A noise's level is against that of the clip in the window, its pauses included, and the noise "
+    f"fills the window. Babble is made of {VOICES} other speakers of the same set, hum of 50 Hz "
+    "and its harmonics, clicks come eight a second. Where the corpora are stored in a lossy "
+    "format, the codecs here work on what was coded once before. A whole clip is what the runtime "
+    "sums a file up to: the mean over its complete windows with voice."
 )
 
 
@@ -54,7 +60,8 @@ def robustness_tables(figures: dict[str, Any]) -> str:
     """Accuracy by condition, and how often it speaks where nobody does, as Markdown."""
     return (
         f"# How `{figures['model']}` does outside the corpora\n\n"
-        f"The first {figures['window_seconds']:g} s of {figures['clips']} {figures['set']} clips "
+        f"{_WINDOWS[figures['crop']].format(figures['window_seconds'])} of "
+        f"{figures['clips']} {figures['set']} clips "
         f"of the split `{figures['protocol']}`, noise drawn with seed {figures['seed']}. The file "
         f"itself says {figures['test_accuracy_in_file']:.3f} of all its test clips. 95 % "
         f"intervals over {figures['clusters']}; `minus clean` is paired. *Shown* are the labels "

@@ -14,10 +14,12 @@ from ser_train.bootstrap import interval
 from ser_train.bootstrap import resampled_sums
 from ser_train.clip_progress import ClipProgress
 from ser_train.corpora.clip import read_indexed
+from ser_train.features.crop import scored_window
 from ser_train.metrics import expected_calibration_error
 from ser_train.model_clips import ModelClips
 from ser_train.robustness.babble import Babble
 from ser_train.robustness.conditions import CONDITIONS
+from ser_train.robustness.conditions import OTHER_WINDOWS
 from ser_train.robustness.conditions import WHOLE
 from ser_train.robustness.conditions import in_every_condition
 
@@ -25,7 +27,7 @@ from ser_train.robustness.conditions import in_every_condition
 def recognize_in_every_condition(
     model: Model, clips: ModelClips, babble: Babble, seed: int, progress: ClipProgress | None = None
 ) -> NDArray[np.float32]:
-    """Probabilities of each clip's first window in each of `CONDITIONS`, of all of it in `WHOLE`.
+    """Probabilities of each clip's window in each of `CONDITIONS`, of all of it in `WHOLE`.
 
     Args:
         model: Opened.
@@ -41,13 +43,17 @@ def recognize_in_every_condition(
     Raises:
         CorporaError: If a clip cannot be read any more, or there is but one speaker.
     """
-    rate, samples = model.spec.sample_rate, model.spec.window_samples
+    spec, rate = model.spec, model.spec.sample_rate
     probabilities = np.empty((len(CONDITIONS), len(clips), len(model.labels)), np.float32)
     for column, clip in enumerate(clips.clips):
         audio = read_indexed(clip, rate)
-        sounds = in_every_condition(clip, audio[:samples], babble, rate, samples, seed)
+        window = scored_window(audio, spec, model.metadata.crop)
+        sounds = in_every_condition(clip, window, babble, rate, spec.window_samples, seed)
         for row, sound in enumerate(sounds):
             probabilities[row, column] = model.recognize(sound)
+        for condition, crop in OTHER_WINDOWS.items():
+            row = CONDITIONS.index(condition)
+            probabilities[row, column] = model.recognize(scored_window(audio, spec, crop))
         probabilities[CONDITIONS.index(WHOLE), column] = _of_whole_clip(model, audio)
         if progress:
             progress(column + 1, len(clips))
