@@ -131,6 +131,17 @@ def test_a_tuning_that_is_not_at_its_end_is_refused(tuning: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_run_whose_figures_do_not_fit_its_predictions_is_refused(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_run, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    run.write_json("metrics", run.metrics() | {"accuracy": 0.999})
+    with pytest.raises(RunFolderError, match=r"accuracy of 0\.999"):
+        publish([run], tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_run_that_lost_a_file_is_refused_by_name(tiny_run: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_run, tmp_path / "run")
     (tmp_path / "run" / "weights.npz").unlink()

@@ -14,6 +14,7 @@ from ser_runtime.atomic_file import atomic_path
 from ser_runtime.atomic_file import write_text
 from ser_runtime.errors import RunFolderError
 from ser_train.claims import claims_table
+from ser_train.pooled_predictions import read_scored
 from ser_train.repeated_runs import means_table
 from ser_train.run_folder import RunFolder
 
@@ -73,7 +74,7 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
         The table.
 
     Raises:
-        RunFolderError: If a run is not complete.
+        RunFolderError: If a run is not complete, or its figures do not fit its predictions.
         StorageError: If the disk is full.
     """
     for run in runs:
@@ -81,6 +82,7 @@ def publish(runs: Sequence[RunFolder], folder: Path) -> Path:
             raise RunFolderError(f"{run.path} is not a complete run folder")
         if missing := [name for name in _kept(run) if not (run.path / name).is_file()]:
             raise RunFolderError(f"{run.path} lacks {', '.join(missing)}")
+        read_scored(run, "test")  # refuses figures that do not fit the predictions
     for run in runs:
         _copy(run.path, _kept(run), folder)
     table = folder / "table.md"
