@@ -282,7 +282,7 @@ def test_a_run_folder_is_named_after_experiment_split_and_seed(tensorflow: None)
 def test_a_run_of_compact_from_before_is_of_the_first_recipe(tensorflow: None) -> None:
     from ser_train.run import _what_trains
 
-    committed = RunFolder(RESULTS / "compact-report-seed0").config()
+    committed = RunFolder(RESULTS / "compact" / "first" / "compact-report-seed0").config()
     assert "augmentation" not in committed["experiment"]
     first = committed["experiment"] | {"augmentation": FIRST_RECIPE.to_dict()}
     today = committed | {"experiment": EXPERIMENTS["compact"].to_dict() | first}
