@@ -119,8 +119,9 @@ def test_the_same_run_gives_the_same_bytes(
 def test_another_fold_is_named_in_the_file(
     export_to: Export, run_copy: RunFolder, tmp_path: Path
 ) -> None:
-    metrics = run_copy.read_json("metrics")
-    run_copy.write_json("metrics", metrics | {"protocol": "speaker-independent", "fold": "3"})
+    split = {"protocol": "speaker-independent", "fold": "3"}
+    for name in ("config", "metrics"):
+        run_copy.write_json(name, run_copy.read_json(name) | split)
     (published,) = export_to(run_copy, tmp_path).published
     assert Model.open(published.path).metadata.protocol == "speaker-independent-3"
 

@@ -77,7 +77,7 @@ def test_show_draws_beside_the_reader_under_the_clips_name(
 
 
 def test_show_does_not_draw_over_the_clip(ser_train: Command, speech: Path, tmp_path: Path) -> None:
-    clip = tmp_path / "clip.wav"
+    clip = tmp_path / "clip.png"  # its content is audio
     shutil.copy(speech, clip)
     done = ser_train("show", clip, "--out", clip)
     assert done.returncode == 2

@@ -200,6 +200,7 @@ def test_a_run_of_another_version_ends_with_9_and_one_line(
         place = config if name in config else config["experiment"]
         place[name] = value
     copy.write_json("config", config)
+    copy.write_json("metrics", copy.read_json("metrics") | {"protocol": config["protocol"]})
     done = evaluate(copy.path)
     assert done.returncode == 9
     assert message in done.stderr

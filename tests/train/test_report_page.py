@@ -125,6 +125,9 @@ def test_an_experiment_without_a_printed_table_stands_alone(tiny_run: Path, tmp_
     metrics = run.metrics() | {"experiment": "ours"}
     del metrics["report"]
     run.write_json("metrics", metrics)
+    config = run.config()
+    config["experiment"]["id"] = "ours"
+    run.write_json("config", config)
     _, markdown = write_report([run], tmp_path / "report.html")
     text = markdown.read_text(encoding="utf-8")
     assert "| emotion | precision | recall | F1 | support |" in text
