@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import signal
@@ -14,6 +15,8 @@ from typing import NoReturn
 INTERRUPTED_EXIT_CODE = 130
 TERMINATED_EXIT_CODE = 143
 CLOSED_OUTPUT_EXIT_CODE = 141
+
+_AGAIN_SECONDS = 0.05
 
 _STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
@@ -113,6 +116,7 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     if threading.current_thread() is threading.main_thread():
         # As an exception, so that files and devices are closed on the way out.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED_EXIT_CODE))
+        sys.unraisablehook = _signalled_again
     try:
         code = command() or 0
         if sys.stdout is not None:
@@ -135,6 +139,29 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
         # Nothing more can be written there: Python would complain while it flushes at exit.
         sys.stdout = None  # type: ignore[assignment]
     sys.exit(code)
+
+
+def _signalled_again(lost: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C or SIGTERM that hit a destructor or a callback of one, where Python drops exceptions.
+
+    Until the signal comes again, a moment later, the program goes on.
+    """
+    for kind, number in ((KeyboardInterrupt, signal.SIGINT), (SystemExit, signal.SIGTERM)):
+        if issubclass(lost.exc_type, kind):
+            # Not from here: what a hook raises is dropped too.
+            again = threading.Timer(_AGAIN_SECONDS, _signal_main_thread, (number,))
+            again.daemon = True
+            again.start()
+            return
+    sys.__unraisablehook__(lost)
+
+
+def _signal_main_thread(number: signal.Signals) -> None:
+    if hasattr(signal, "pthread_kill"):
+        # To that thread: else a call of the system that it waits in would not be ended.
+        signal.pthread_kill(threading.main_thread().ident, number)
+    else:  # Windows
+        _thread.interrupt_main(number)
 
 
 def _fail(message: str, code: int) -> int:

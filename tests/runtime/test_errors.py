@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def _process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     monkeypatch.setattr(sys, "stderr", sys.stderr)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     yield
     signal.signal(signal.SIGTERM, handler)
 
@@ -95,6 +97,58 @@ def test_sigterm_ends_with_143_after_the_cleanup() -> None:
 
     assert ends_with(command) == 143
     assert cleaned == [True]
+
+
+_SIGNALLED_IN_A_DESTRUCTOR = """
+import os, signal, sys, time
+from ser_runtime.errors import run_command
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        for _ in range(1000):
+            pass  # the exception comes up here, and Python drops it
+
+def command():
+    dropped = Dropped()
+    try:
+        del dropped
+        time.sleep(30)
+    finally:
+        print("cleaned")
+
+run_command(command)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "")]
+)
+def test_a_signal_that_hits_a_destructor_is_not_lost(
+    number: signal.Signals, code: int, said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SIGNALLED_IN_A_DESTRUCTOR, str(int(number))],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "cleaned\n", said)
+
+
+def test_other_errors_in_destructors_are_still_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Faulty:
+        def __del__(self) -> None:
+            raise ValueError("a fault")
+
+    def command() -> None:
+        Faulty()
+
+    assert ends_with(command) == 0
+    assert "ValueError: a fault" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])

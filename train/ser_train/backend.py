@@ -63,7 +63,7 @@ def use_backend(
     import keras
 
     if precision == "auto":
-        precision = "mixed_bfloat16" if _has_gpu(name) else "float32"
+        precision = "mixed_bfloat16" if has_gpu(name) else "float32"
     keras.config.set_dtype_policy(precision)
     return name
 
@@ -77,7 +77,8 @@ def set_random_seed(seed: int) -> None:
         keras.utils.set_random_seed(seed)
 
 
-def _has_gpu(backend: str) -> bool:
+def has_gpu(backend: str) -> bool:
+    """Whether a backend computes on a GPU."""
     if backend == "tensorflow":
         import tensorflow
 

@@ -21,6 +21,7 @@ from ser_runtime.errors import CorporaError
 from ser_runtime.errors import StorageError
 from ser_runtime.path_facts import walk_once
 from ser_runtime.truncation import truncation
+from ser_train.cores import available_cores
 from ser_train.corpora.clip import Clip
 from ser_train.corpora.naming import ClipName
 from ser_train.corpora.naming import parse_clip
@@ -91,7 +92,7 @@ def read_corpora(
     folder: Path,
     memory: Path | None = None,
     progress: Progress | None = None,
-    workers: int = 2,
+    workers: int | None = None,
 ) -> CorpusIndex:
     """Find the clips under a folder by their file names, and decode each once.
 
@@ -99,7 +100,7 @@ def read_corpora(
         folder: Holds one or more of the corpora, in any layout that `naming` knows.
         memory: A file that remembers, by content, what was learnt of each clip.
         progress: Called with clips done and clips in all.
-        workers: Threads that decode.
+        workers: Threads that decode; default: one a core.
 
     Raises:
         CorporaError: If the folder does not exist or holds no clip of the four corpora.
@@ -109,7 +110,7 @@ def read_corpora(
     named, left_out = _named_files(folder)
     remembered = _recall(memory)
     clips = []
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or available_cores()) as pool:
         try:
             facts = pool.map(lambda item: _examine(item[1], remembered), named)
             for done, ((name, path), fact) in enumerate(zip(named, facts, strict=True), 1):

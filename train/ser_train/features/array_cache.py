@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from ser_runtime.atomic_file import place_errors
 from ser_runtime.atomic_file import storage_errors
 from ser_runtime.errors import TrainingError
+from ser_train.cores import available_cores
 from ser_train.corpora import Clip
 from ser_train.interrupts import interrupts_blocked
 
@@ -71,7 +72,7 @@ def cached_array(
     key: dict[str, Any],
     computation: Computation,
     progress: Progress | None = None,
-    workers: int = 2,
+    workers: int | None = None,
 ) -> NDArray[Any]:
     """An array from the cache, or computed into it.
 
@@ -80,7 +81,7 @@ def cached_array(
         key: What it is made from, as plain JSON values; kept in the entry for the reader.
         computation: How it is made.
         progress: Called while it is computed.
-        workers: Processes that compute it; 0: this one.
+        workers: Processes that compute it; 0: this one; default: one a core.
 
     Returns:
         Read-only, mapped from disk.
@@ -101,7 +102,8 @@ def cached_array(
         made = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
     with storage_errors(entry):
         try:
-            _compute(made / "values.npy", computation, progress, workers)
+            count = available_cores() if workers is None else workers
+            _compute(made / "values.npy", computation, progress, count)
             checksum = _checksum(made / "values.npy")
             (made / "key.json").write_text(json.dumps({**key, "checksum": checksum}, indent=1))
             _put(made, entry, computation)

@@ -65,7 +65,7 @@ def cached_features(
     noisy_copies: int = 0,
     noise_seed: int = 0,
     progress: Progress | None = None,
-    workers: int = 2,
+    workers: int | None = None,
     crop: str = "start",
 ) -> ClipFeatures:
     """Features of every clip, from the cache or computed into it.

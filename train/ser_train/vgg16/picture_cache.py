@@ -100,7 +100,7 @@ def cached_pictures(
     spec: PictureSpec,
     cache: Path,
     progress: Progress | None = None,
-    workers: int = 2,
+    workers: int | None = None,
 ) -> ClipArrays:
     """The picture of every clip, from the cache or drawn into it.
 

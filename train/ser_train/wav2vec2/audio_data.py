@@ -75,7 +75,7 @@ def load_audio(
     split: Split,
     cache: Path,
     progress: Progress | None = None,
-    workers: int = 2,
+    workers: int | None = None,
 ) -> AudioDataset:
     """The three sets of a split, from the cache or decoded into it.
 
