@@ -171,6 +171,7 @@ def small_compact() -> Experiment:
         spec=dataclasses.replace(row.spec, n_mels=32, hop=512),
         options={"widths": [4, 4, 8, 8]},
         batch_size=32,
+        finish={},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,136 @@ def test_a_training_that_was_stopped_ends_as_the_unbroken_one(
     model, _ = family.train(recipe, data, checkpoint)
     for resumed, unbroken in zip(model.get_weights(), trained[0].get_weights(), strict=True):
         np.testing.assert_array_equal(resumed, unbroken)
+
+
+FINISH = {"epochs": 2, "learning_rate": 1e-3, "augmentation": {"noisy": 0.0, "masks": 0}}
+
+
+@pytest.fixture(scope="module")
+def finishing(small_compact: Experiment) -> Experiment:
+    """`small_compact` with a last phase."""
+    return dataclasses.replace(small_compact, finish=FINISH)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    family: Any,
+    data: Any,
+    finishing: Experiment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Any, Any]:
+    from ser_train.training import Recipe
+
+    checkpoint = tmp_path_factory.mktemp("finished") / "checkpoint.npz"
+    return family.train(Recipe(finishing, 0, EPOCHS), data, checkpoint)
+
+
+def assert_same_weights(model: Any, other: Any) -> None:
+    for ours, theirs in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_finish_is_a_phase_of_its_own_behind_the_first(
+    finished: tuple[Any, Any], trained: tuple[Any, Any]
+) -> None:
+    (model, state), (_, before) = finished, trained
+    assert {phase: len(part["loss"]) for phase, part in state.history.items()} == {
+        "search": EPOCHS,
+        "finish": FINISH["epochs"],
+    }
+    assert state.history["search"]["loss"] == before.history["search"]["loss"]
+    kernels = [v.numpy() for v in model.weights if v.path.endswith("kernel")]
+    others = [v.numpy() for v in trained[0].weights if v.path.endswith("kernel")]
+    assert not any(np.array_equal(*pair) for pair in zip(kernels, others, strict=True))
+
+
+def test_a_finish_has_its_own_rate_and_augmentation_and_begins_with_the_averages(
+    family: Any,
+    data: Any,
+    finishing: Experiment,
+    trained: tuple[Any, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ser_train.compact import family as module
+    from ser_train.training import Recipe
+
+    built, changed = [], []
+    build, augmenter = module.build_compact, module.WindowAugmenter
+
+    def kept_build(experiment: Experiment, *given: Any) -> Any:
+        built.append((experiment, build(experiment, *given)))
+        return built[-1][1]
+
+    def kept_augmenter(clips: Any, settings: Any) -> Any:
+        changed.append(settings)
+        return augmenter(clips, settings)
+
+    monkeypatch.setattr(module, "build_compact", kept_build)
+    monkeypatch.setattr(module, "WindowAugmenter", kept_augmenter)
+
+    def stop(phase: str, epoch: int, batch: int, batches: int, metrics: dict) -> None:
+        if phase == "finish":
+            raise Stopped
+
+    checkpoint = tmp_path / "checkpoint.npz"
+    with pytest.raises(Stopped):
+        family.train(Recipe(finishing, 0, EPOCHS), data, checkpoint, progress=stop)
+    assert [row.learning_rate for row, _ in built] == [2e-3, FINISH["learning_rate"]]
+    assert [settings.noisy for settings in changed] == [changed[0].noisy, 0.0]
+    assert changed[0].noisy > 0
+    assert changed[1] == dataclasses.replace(changed[0], noisy=0.0, masks=0)
+
+
+@pytest.mark.parametrize("stop_at", [("search", 2), ("finish", 1), ("finish", 2)])
+def test_a_training_with_a_finish_that_was_stopped_ends_as_the_unbroken_one(
+    finished: tuple[Any, Any],
+    family: Any,
+    data: Any,
+    finishing: Experiment,
+    tmp_path: Path,
+    stop_at: tuple[str, int],
+) -> None:
+    from ser_train.training import Recipe
+
+    def stop(phase: str, epoch: int, batch: int, batches: int, metrics: dict) -> None:
+        if (phase, epoch, batch) == (*stop_at, 2):
+            raise Stopped
+
+    recipe, checkpoint = Recipe(finishing, 0, EPOCHS), tmp_path / "checkpoint.npz"
+    with pytest.raises(Stopped):
+        family.train(recipe, data, checkpoint, progress=stop)
+    epochs = []
+    model, state = family.train(
+        recipe, data, checkpoint, on_epoch=lambda phase, epoch, _: epochs.append((phase, epoch))
+    )
+    assert epochs[0] == stop_at
+    assert_same_weights(model, finished[0])
+    without_seconds = {p: part["val_loss"] for p, part in state.history.items()}
+    assert without_seconds == {p: part["val_loss"] for p, part in finished[1].history.items()}
+
+
+def test_a_finish_behind_a_run_of_the_first_phase_ends_as_the_unbroken_training(
+    trained: tuple[Any, Any],
+    finished: tuple[Any, Any],
+    family: Any,
+    data: Any,
+    finishing: Experiment,
+    tmp_path: Path,
+) -> None:
+    from ser_train.first_phase import FirstPhase
+    from ser_train.run_folder import RunFolder
+    from ser_train.training import Recipe
+    from ser_train.weights import save_weights
+
+    run = RunFolder(tmp_path / "first")
+    run.path.mkdir()
+    save_weights(run.weights, trained[0])
+    first = FirstPhase(run, "0" * 64, trained[1].history)
+    recipe = Recipe(finishing, 0, EPOCHS, first_phase=first)
+    model, state = family.train(recipe, data, tmp_path / "checkpoint.npz")
+    assert_same_weights(model, finished[0])
+    assert list(state.history) == ["search", "finish"]
 
 
 def test_the_learning_rate_rises_and_falls(tensorflow: None) -> None:

@@ -260,12 +260,26 @@ def test_a_candidate_that_needs_teachers_is_refused_before_any_training(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_candidate_that_begins_with_a_run_is_refused_before_any_training(
+    ser_train: Command, tiny_corpora: Path, tmp_path: Path
+) -> None:
+    names = ("--only", "compact-finish", "--out", tmp_path / "out")
+    ended = ser_train("recipe-search", "--search", "compact", "--corpora", tiny_corpora, *names)
+    assert ended.returncode == 2
+    assert "compact-finish begins with a run: name it with --first-phase" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_candidates_of_compact_differ_in_one_thing_from_what_they_build_on(
     tensorflow: None,
 ) -> None:
     from ser_train.recipe_search import SEARCHES
 
-    candidates = dict(SEARCHES["compact"].candidates)
+    candidates = {
+        name: candidate
+        for name, candidate in SEARCHES["compact"].candidates.items()
+        if not candidate.finish
+    }
     long, first = candidates.pop("compact-long"), candidates.pop("compact-centre")
     wider = candidates.pop("compact-wider")
     builds_on = {

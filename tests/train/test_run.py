@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -273,6 +274,83 @@ def test_another_recipe_is_another_configuration(
         tiny(tmp_path).refuse_other_config()
 
 
+FINISH = {"epochs": 2, "learning_rate": 1e-3, "augmentation": {}}
+
+
+@pytest.fixture
+def finishing(tiny: Callable[..., Any], tiny_run: Path) -> Callable[..., Any]:
+    """Makes the run of `tiny_run` with a last phase, that run being its first."""
+
+    def make(folder: Path, seed: int = 0) -> Any:
+        from ser_train.first_phase import read_first_phase
+
+        run = tiny(folder, seed)
+        row = dataclasses.replace(run.recipe.experiment, finish=FINISH)
+        first = read_first_phase(tiny_run)
+        recipe = dataclasses.replace(run.recipe, experiment=row, first_phase=first)
+        return dataclasses.replace(run, recipe=recipe)
+
+    return make
+
+
+def test_a_first_phase_is_of_the_same_training(
+    finishing: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = finishing(tmp_path)
+    run.check_first_phase()
+    assert len(run.config()["first_phase"]["sha256"]) == 64
+    with pytest.raises(RunFolderError, match="of another training: another seed"):
+        finishing(tmp_path, seed=1).check_first_phase()
+
+
+def test_a_first_phase_has_no_last_phase_itself(
+    finishing: Callable[..., Any], tiny_run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_run, tmp_path / "finished")
+    finished = RunFolder(tmp_path / "finished")
+    config = finished.config()
+    config["experiment"]["finish"] = FINISH
+    finished.write_json("config", config)
+    run = finishing(tmp_path)
+    first = dataclasses.replace(run.recipe.first_phase, run=finished)
+    object.__setattr__(run.recipe, "first_phase", first)
+    with pytest.raises(RunFolderError, match="another finish"):
+        run.check_first_phase()
+
+
+def test_where_its_first_phase_came_from_is_not_another_configuration(
+    finishing: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = finishing(tmp_path)
+    run.folder.write_json("config", run.config())
+    recipe = dataclasses.replace(run.recipe, first_phase=None)
+    dataclasses.replace(run, recipe=recipe).refuse_other_config()
+
+
+@pytest.mark.parametrize("other_rate", [False, True])
+def test_a_run_under_way_takes_the_finish_that_its_recipe_got_since(
+    tiny: Callable[..., Any], finishing: Callable[..., Any], tmp_path: Path, other_rate: bool
+) -> None:
+    stored = tiny(tmp_path).config()
+    if other_rate:
+        stored["experiment"]["learning_rate"] = 1.0
+    RunFolder(tmp_path).write_json("config", stored)
+    run = finishing(tmp_path)
+    run.take_over_length()
+    assert (run.differs_in() == []) != other_rate
+    assert (RunFolder(tmp_path).config()["experiment"].get("finish") == FINISH) != other_rate
+
+
+def test_a_complete_run_takes_no_finish(
+    finishing: Callable[..., Any], tiny_run: Path, tmp_path: Path
+) -> None:
+    from ser_train.run import complete_run
+
+    shutil.copytree(tiny_run, tmp_path / "run")
+    with pytest.raises(RunFolderError, match="another experiment"):
+        complete_run(finishing(tmp_path / "run"), no_data)
+
+
 def test_a_run_folder_is_named_after_experiment_split_and_seed(tensorflow: None) -> None:
     from ser_train.run import run_folder_name
 
@@ -284,6 +362,6 @@ def test_a_run_of_compact_from_before_is_of_the_first_recipe(tensorflow: None) -
 
     committed = RunFolder(RESULTS / "compact" / "first" / "compact-report-seed0").config()
     assert "augmentation" not in committed["experiment"]
-    first = committed["experiment"] | {"augmentation": FIRST_RECIPE.to_dict()}
+    first = committed["experiment"] | {"augmentation": FIRST_RECIPE.to_dict(), "finish": {}}
     today = committed | {"experiment": EXPERIMENTS["compact"].to_dict() | first}
     assert _what_trains(committed) == _what_trains(json.loads(json.dumps(today)))

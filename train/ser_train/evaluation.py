@@ -23,6 +23,7 @@ from ser_train.report_tables import report_table
 from ser_train.split_manifest import is_standard
 from ser_train.splits import PROTOCOLS
 from ser_train.training import EVALUATION_BATCH
+from ser_train.training import FINISH
 from ser_train.training import RETRAIN
 from ser_train.training import SEARCH
 from ser_train.training import Recipe
@@ -111,6 +112,8 @@ def _training_facts(recipe: Recipe, state: TrainingState) -> dict[str, Any]:
     searched = len(state.val_losses(SEARCH))
     trained = len(state.val_losses(RETRAIN)) if recipe.experiment.retrain else state.best_epoch
     by_hand = recipe.max_epochs < recipe.experiment.max_epochs and searched == recipe.max_epochs
+    if recipe.experiment.finish:
+        trained = searched = searched + len(state.val_losses(FINISH))
     return {
         "epochs": {"trained": trained, "searched": searched, "search_stopped_by_hand": by_hand},
         "minutes": sum(seconds) / 60,

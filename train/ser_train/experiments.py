@@ -43,6 +43,9 @@ class Experiment:
             trained on where the family does not cut its own.
         options: Keyword arguments of the architecture; none are the report's.
         augmentation: Of the family `compact`: the fields of its `Augmentation`.
+        finish: Of the family `compact`: a last phase, from the averaged weights on, on what live
+            audio mostly is: its `epochs`, its `learning_rate`, and the fields of its `augmentation`
+            that differ. Empty: none.
         needs: Packages, by import name, that not every training needs.
         scored_at_once: Clips in a batch when the network is scored; it matters to one that looks
             across them, whose accuracy one clip at a time is then measured too.
@@ -75,6 +78,7 @@ class Experiment:
     crop: str = "start"
     options: dict[str, Any] = field(default_factory=dict)
     augmentation: dict[str, Any] = field(default_factory=dict)
+    finish: dict[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     scored_at_once: int = 256
     family: str = "features"
@@ -90,8 +94,13 @@ class Experiment:
         return f"report, section {self.section}" if self.section else "not in the report"
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain JSON values."""
-        return dataclasses.asdict(self)
+        """The row as plain JSON values.
+
+        Without an empty `finish`: a recipe stays equal to what was written of it before there were
+        any.
+        """
+        fields = dataclasses.asdict(self)
+        return fields if self.finish else {k: v for k, v in fields.items() if k != "finish"}
 
 
 _WORDING = (

@@ -28,13 +28,15 @@ from ser_train.experiments import EXPERIMENTS
 from ser_train.experiments import Experiment
 from ser_train.experiments import recipe_of
 from ser_train.families import family
+from ser_train.first_phase import FirstPhase
 from ser_train.progress import TrainingProgress
 from ser_train.recipe_file import claim_folder
 from ser_train.recipe_file import read_object
+from ser_train.run import Run
+from ser_train.run_folder import RunFolder
 from ser_train.splits import Split
 from ser_train.teachers import Teacher
 from ser_train.teachers import Teaching
-from ser_train.training import SEARCH
 from ser_train.training import Recipe
 from ser_train.training import validation_metrics
 
@@ -56,6 +58,8 @@ class Candidate:
         epochs: It is trained for.
         changes: Fields of `Experiment` that differ.
         taught: Share of the teachers in its targets; 0: it learns from labels alone.
+        finish: Of its last phase, if it is that phase that differs; it begins with a run of the
+            registry's recipe, whose first phase it shares.
     """
 
     id: str
@@ -64,13 +68,22 @@ class Candidate:
     epochs: int
     changes: dict[str, Any] = field(default_factory=dict)
     taught: float = 0.0
+    finish: dict[str, Any] = field(default_factory=dict)
 
-    def recipe(self, teachers: tuple[Teacher, ...] = ()) -> Recipe:
+    def recipe(
+        self, teachers: tuple[Teacher, ...] = (), first_phase: FirstPhase | None = None
+    ) -> Recipe:
         """What to train: no noisy copies, no retraining, no early end.
 
         Raises:
-            UsageError: If it learns from teachers, and there are none.
+            UsageError: If it learns from teachers, or begins with a first phase, and there is none.
         """
+        if self.finish:
+            if not first_phase:
+                raise UsageError(f"{self.id} begins with a run: name it with --first-phase")
+            row = EXPERIMENTS[self.experiment]
+            finished = dataclasses.replace(row, finish=self.finish)
+            return Recipe(finished, SEED, row.max_epochs, first_phase=first_phase)
         if self.taught and not teachers:
             raise UsageError(f"{self.id} learns from teachers: name them with --teachers")
         teaching = Teaching(teachers, self.taught) if self.taught else None
@@ -105,9 +118,16 @@ def _of_compact(
     **changes: Any,
 ) -> Candidate:
     augmentation = dataclasses.replace(FIRST_RECIPE, **(augmented or {})).to_dict()
-    first = {"crop": "centre", "options": {"widths": [20, 40, 80, 120]}}
+    first = {"crop": "centre", "options": {"widths": [20, 40, 80, 120]}, "finish": {}}
     changes = first | {"augmentation": augmentation} | changes
     return Candidate(name, what, "compact", epochs, changes, taught)
+
+
+def _finishing(
+    name: str, what: str, epochs: int, learning_rate: float, **augmented: Any
+) -> Candidate:
+    finish = {"epochs": epochs, "learning_rate": learning_rate, "augmentation": augmented}
+    return Candidate(name, what, "compact", epochs, finish=finish)
 
 
 _WIDER = "24-48-96-144 channels, no mixup, gain from -30 to +12 dB"
@@ -133,6 +153,15 @@ def _with_bands(spec: FeatureSpec) -> dict[str, Any]:
 _FINE = _with_bands(dataclasses.replace(LOG_MEL, n_mels=96))
 _LOW = _with_bands(dataclasses.replace(LOG_MEL, n_mels=80, fmax=5500.0))
 _TAUGHT = "compact-relative, taught by the two recipes' networks"
+
+
+_LIGHT = "the registry's, and a last phase with less noise, room and band limits, and no masks"
+_SPARING: dict[str, Any] = {
+    "masks": 0,
+    "noisy": 0.3,
+    "reverberant": 0.1,
+    "band_limited": 0.15,
+}
 
 
 @dataclass(frozen=True)
@@ -231,6 +260,8 @@ SEARCHES: dict[str, Search] = {
             _of_compact("compact-low", "compact-relative with 80 bands below 5.5 kHz", **_LOW),
             _of_compact("compact-taught", f"{_TAUGHT}, 0.7 of the target", **_RELATIVE, taught=0.7),
             _of_compact("compact-taught-alone", f"{_TAUGHT}, no labels", **_RELATIVE, taught=1.0),
+            _finishing("compact-finish", _LIGHT, 12, 3e-4, **_SPARING),
+            _finishing("compact-finish-long", f"{_LIGHT}, twice as long", 24, 1e-3, **_SPARING),
         ),
     ),
 }
@@ -245,6 +276,7 @@ def run_candidate(
     folder: Path,
     progress: TrainingProgress,
     teachers: tuple[Teacher, ...] = (),
+    first_phase: FirstPhase | None = None,
 ) -> dict[str, list[float]]:
     """Train a candidate, or read what it gave; an unfinished one goes on.
 
@@ -256,16 +288,20 @@ def run_candidate(
         folder: Of all candidates.
         progress: Where it is shown.
         teachers: What it may learn from.
+        first_phase: What it may begin with.
 
     Returns:
-        Losses and accuracies of each epoch, `KEPT` and `KEPT_LOSS`.
+        Losses and accuracies of each epoch (of the last phase, if it is that which differs), `KEPT`
+        and `KEPT_LOSS`.
 
     Raises:
-        RunFolderError: If the folder holds a candidate of this name with another recipe.
-        UsageError: If it learns from teachers, and there are none.
+        RunFolderError: If the folder holds a candidate of this name with another recipe, or the
+            first phase is of another training.
+        UsageError: If it learns from teachers, or begins with a first phase, and there is none.
     """
     place = folder / candidate.id
-    recipe = candidate.recipe(teachers)
+    recipe = candidate.recipe(teachers, first_phase)
+    Run(recipe, index, split, RunFolder(place)).check_first_phase()
     claim = {
         "recipe": _plain(recipe.experiment),
         "split": split.hash,
@@ -273,6 +309,8 @@ def run_candidate(
     }
     if recipe.teaching:
         claim["teaching"] = recipe.teaching.to_dict()
+    if recipe.first_phase:
+        claim["first_phase"] = recipe.first_phase.to_dict()
     claim_folder(place, claim)
     if (history := stored_history(candidate, folder)) is not None:
         return history
@@ -283,9 +321,10 @@ def run_candidate(
     )
     probabilities = kind.predict(model, data.validation, recipe.experiment.scored_at_once)
     kept = validation_metrics(probabilities, data.validation.classes)
-    history = state.history[SEARCH] | {f"kept_{name}": [value] for name, value in kept.items()}
+    history = state.history[state.phase] | {f"kept_{name}": [value] for name, value in kept.items()}
     write_text(place / "history.json", json.dumps({"history": history}, indent=1) + "\n")
-    (place / "checkpoint.npz").unlink()
+    for checkpoint in RunFolder(place).checkpoints():
+        checkpoint.unlink()
     keras.backend.clear_session()
     return history
 

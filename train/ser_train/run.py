@@ -46,6 +46,7 @@ _TRAINING_FIELDS = (
     "crop",
     "options",
     "augmentation",
+    "finish",
     "scored_at_once",
     "family",
     "monitor",
@@ -87,6 +88,7 @@ class Run:
             "precision": keras.config.dtype_policy().name,
             "weights": self.recipe.weights and self.recipe.weights.to_dict(),
             "teaching": self.recipe.teaching and self.recipe.teaching.to_dict(),
+            **({"first_phase": first.to_dict()} if (first := self.recipe.first_phase) else {}),
             "versions": {"python": platform.python_version(), **_versions()},
         }
 
@@ -112,6 +114,29 @@ class Run:
                 "choose another --out, or start anew with --fresh"
             )
 
+    def check_first_phase(self) -> None:
+        """Check that the first phase, if one was given, is what this training would make itself.
+
+        Raises:
+            RunFolderError: Naming what differs.
+        """
+        first = self.recipe.first_phase
+        if first is None:
+            return
+        config, stored = _what_trains(self.config()), _what_trains(first.run.config())
+        of_all = {"finish": config["experiment"]["finish"]}
+        differing = [
+            key
+            for key in sorted(config)
+            if config[key] != (stored[key] | of_all if key == "experiment" else stored.get(key))
+        ]
+        if stored["experiment"]["finish"]:
+            differing.append("finish")
+        if differing:
+            raise RunFolderError(
+                f"{first.run.path} is of another training: another {', '.join(differing)}"
+            )
+
     def take_over_length(self) -> None:
         """Give a run that is under way this one's `max_epochs`, if that is all it differs in.
 
@@ -120,7 +145,10 @@ class Run:
         """
         folder, epochs = self.folder, self.recipe.max_epochs
         scheduled = self.recipe.experiment.monitor == LAST
-        if folder.complete or scheduled or self.differs_in() != ["max_epochs"]:
+        if folder.complete:
+            return
+        self._take_over_finish()
+        if scheduled or self.differs_in() != ["max_epochs"]:
             return
         if folder.checkpoint.exists():
             state = read_state(folder.checkpoint)
@@ -131,11 +159,25 @@ class Run:
                 )
         folder.write_json("config", folder.config() | {"max_epochs": epochs})
 
+    def _take_over_finish(self) -> None:
+        """Let a run that was begun before its recipe had a last phase have it: nothing is lost."""
+        if not self.folder.started:
+            return
+        stored = self.folder.config()
+        own = self.recipe.experiment.to_dict()
+        if stored["experiment"].get("finish") or not own.get("finish"):
+            return
+        changed = stored | {"experiment": stored["experiment"] | {"finish": own["finish"]}}
+        config, later = _what_trains(self.config()), _what_trains(changed)
+        if all(later.get(key) == config[key] for key in config):
+            self.folder.write_json("config", changed)
+
 
 def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without versions and wording, which may differ when a run goes on."""
     # Runs from before these fields have what was then the only choice.
     defaults: dict[str, Any] = {"standardization": "coefficient", "crop": "start", "options": {}}
+    defaults["finish"] = {}
     of_compact = config["experiment"].get("family") == "compact"
     defaults["augmentation"] = FIRST_RECIPE.to_dict() if of_compact else {}
     defaults |= {"scored_at_once": EVALUATION_BATCH, "family": "features", "monitor": "val_loss"}
@@ -146,6 +188,8 @@ def _what_trains(config: dict[str, Any]) -> dict[str, Any]:
         "teaching": None,
         **config,
         "experiment": experiment,
+        # Checked to be what the training would have made itself.
+        "first_phase": None,
         "versions": None,
     }
 
@@ -184,6 +228,7 @@ def complete_run(
     """
     folder = run.folder
     run.take_over_length()
+    run.check_first_phase()
     run.refuse_other_config(SETTINGS if any_settings and folder.complete else ())
     if folder.complete:
         return folder.metrics()
@@ -213,7 +258,8 @@ def complete_run(
     _draw(run, evaluation.metrics, state)
     folder.write_json("history", {"best_epoch": state.best_epoch, **state.history})
     folder.write_json("metrics", evaluation.metrics)
-    folder.checkpoint.unlink(missing_ok=True)
+    for checkpoint in folder.checkpoints():
+        checkpoint.unlink()
     return evaluation.metrics
 
 

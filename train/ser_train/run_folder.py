@@ -3,6 +3,7 @@
 config.json        experiment, protocol, seed, versions; written first
 split.json         clip ids of the three sets, and their hash
 checkpoint.npz     while training: weights, optimizer, history
+finish.checkpoint.npz  the same of a last phase
 history.json       losses and accuracies of every epoch
 standardization.json
 weights.npz        of the model; for wav2vec2 a folder `model`, as transformers loads it
@@ -118,6 +119,10 @@ class RunFolder:
     def complete(self) -> bool:
         """Whether the training here came to its end."""
         return self.started and (self.path / "metrics.json").exists()
+
+    def checkpoints(self) -> list[Path]:
+        """Of a training that is under way."""
+        return sorted(self.path.glob("*checkpoint.npz"))
 
     def remove(self) -> None:
         """Delete the run that is here, if one is; any other folder is left alone.

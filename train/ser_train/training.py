@@ -27,11 +27,12 @@ from ser_train.dataset import Dataset
 from ser_train.dataset import Samples
 from ser_train.experiments import Experiment
 from ser_train.fast_layers import quicken_dropout
+from ser_train.first_phase import FirstPhase
 from ser_train.interrupts import interrupts_held
 from ser_train.pretrained_weights import PretrainedWeights
 from ser_train.teachers import Teaching
 
-SEARCH, RETRAIN = "search", "retrain"
+SEARCH, RETRAIN, FINISH = "search", "retrain", "finish"
 
 EVALUATION_BATCH = 256
 """Clips at once in evaluation; with networks that do not look across them it changes nothing."""
@@ -53,6 +54,8 @@ class Recipe:
         max_epochs: Replaces the experiment's, to stop early.
         weights: What a pretrained model starts from.
         teaching: What it learns from other networks.
+        first_phase: A complete run that ends where the last phase begins, in the place of training
+            so far.
     """
 
     experiment: Experiment
@@ -60,6 +63,7 @@ class Recipe:
     max_epochs: int
     weights: PretrainedWeights | None = None
     teaching: Teaching | None = None
+    first_phase: FirstPhase | None = None
 
 
 def build_model(experiment: Experiment, seed: int) -> keras.Model:

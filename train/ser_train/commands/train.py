@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ser_runtime.errors import UsageError
 from ser_runtime.extras import require_extra
 from ser_train.backend import use_backend
 from ser_train.checkpoint import LAST
@@ -26,6 +27,7 @@ from ser_train.experiments import find_experiment
 
 if TYPE_CHECKING:
     from ser_train.corpora import CorpusIndex
+    from ser_train.first_phase import FirstPhase
     from ser_train.pretrained_weights import PretrainedWeights
     from ser_train.progress import TrainingProgress
     from ser_train.run_folder import RunFolder
@@ -57,6 +59,14 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
             )
         if experiment.family == "compact":
             add_teachers(parser)
+        if experiment.finish:
+            parser.add_argument(
+                "--first-phase",
+                type=Path,
+                metavar="RUN",
+                help="a complete run of this training that ends before its last phase: only that "
+                "is trained, from there on",
+            )
         parser.add_argument(
             "--max-epochs",
             type=positive,
@@ -115,12 +125,21 @@ def run(arguments: argparse.Namespace) -> int:
     index = read_clips(arguments)
     split = make_split(index.clips, arguments.protocol, fold)
     teaching = find_teaching(getattr(arguments, "teachers", []), split, experiment)
+    first_phase = find_first_phase(arguments)
     with TrainingProgress() as progress:
         done = []
         for seed in range(arguments.seed, arguments.seed + arguments.repeat):
             done.append(
                 train_experiment(
-                    experiment, arguments, index, split, progress, weights, seed, teaching=teaching
+                    experiment,
+                    arguments,
+                    index,
+                    split,
+                    progress,
+                    weights,
+                    seed,
+                    teaching=teaching,
+                    first_phase=first_phase,
                 )
             )
             keras.backend.clear_session()
@@ -159,6 +178,23 @@ def find_teaching(
     return Teaching(find_teachers(teachers, split, experiment)) if teachers else None
 
 
+def find_first_phase(arguments: argparse.Namespace) -> FirstPhase | None:
+    """The run that a user named, before any other work; None if there is none.
+
+    Raises:
+        RunFolderError: If it is incomplete or damaged.
+        UsageError: If several seeds are to be trained.
+    """
+    from ser_train.first_phase import read_first_phase
+
+    folder = getattr(arguments, "first_phase", None)
+    if folder is None:
+        return None
+    if arguments.repeat > 1:
+        raise UsageError("--first-phase is of one seed: leave out --repeat")
+    return read_first_phase(folder)
+
+
 def read_clips(arguments: argparse.Namespace) -> CorpusIndex:
     """The clips that the arguments ask for."""
     index = read_index(arguments.corpora, arguments.cache)
@@ -175,6 +211,7 @@ def train_experiment(
     seed: int | None = None,
     any_settings: bool = False,
     teaching: Teaching | None = None,
+    first_phase: FirstPhase | None = None,
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Train an experiment, or go on, or read what it gave.
 
@@ -188,6 +225,7 @@ def train_experiment(
         seed: In the place of that of the arguments.
         any_settings: As of `complete_run`.
         teaching: What it learns from other networks.
+        first_phase: As of `ser_train.training.Recipe`.
 
     Returns:
         The run folder, and the content of its metrics.json.
@@ -203,7 +241,7 @@ def train_experiment(
     kind = family(experiment.family)
     max_epochs = arguments.max_epochs or experiment.max_epochs
     seed = arguments.seed if seed is None else seed
-    recipe = Recipe(experiment, seed, max_epochs, weights, teaching)
+    recipe = Recipe(experiment, seed, max_epochs, weights, teaching, first_phase)
     folder = RunFolder(arguments.out / run_folder_name(experiment.id, split.name, recipe.seed))
     if arguments.fresh:
         folder.remove()
@@ -214,8 +252,8 @@ def train_experiment(
             f"{experiment.id}: {len(data.train)} training samples, {len(data.validation)} "
             f"validation and {len(data.test)} test clips ({split.name})"
         )
-        if folder.checkpoint.exists():
-            progress.note(f"going on from {folder.checkpoint}")
+        if checkpoints := folder.checkpoints():
+            progress.note(f"going on from {checkpoints[-1]}")
         return data
 
     run = Run(recipe, index, split, folder)
