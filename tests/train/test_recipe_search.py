@@ -320,7 +320,8 @@ def test_a_candidate_is_trained_with_its_own_augmentation(
     )
     row = EXPERIMENTS["compact"]
     spec = dataclasses.replace(row.spec, n_mels=32, hop=512)
-    small = dataclasses.replace(row, id="small", spec=spec, options={"widths": [4, 4, 8, 8]})
+    changes = {"options": {"widths": [4, 4, 8, 8]}, "finish": {}}
+    small = dataclasses.replace(row, id="small", spec=spec, **changes)
     monkeypatch.setitem(EXPERIMENTS, "small", small)
     augmentation = Augmentation(mixed=0.25, gain_db=(-1.0, 1.0))
     run(Candidate("plain", "", "small", 1, {"augmentation": augmentation.to_dict()}), tmp_path)

@@ -123,11 +123,10 @@ def _of_compact(
     return Candidate(name, what, "compact", epochs, changes, taught)
 
 
-def _finishing(
-    name: str, what: str, epochs: int, learning_rate: float, **augmented: Any
-) -> Candidate:
-    finish = {"epochs": epochs, "learning_rate": learning_rate, "augmentation": augmented}
-    return Candidate(name, what, "compact", epochs, finish=finish)
+def _finishing(name: str, what: str, **augmented: Any) -> Candidate:
+    finish = EXPERIMENTS["compact"].finish
+    finish = finish | {"augmentation": finish["augmentation"] | augmented}
+    return Candidate(name, what, "compact", finish["epochs"], finish=finish)
 
 
 _WIDER = "24-48-96-144 channels, no mixup, gain from -30 to +12 dB"
@@ -155,13 +154,7 @@ _LOW = _with_bands(dataclasses.replace(LOG_MEL, n_mels=80, fmax=5500.0))
 _TAUGHT = "compact-relative, taught by the two recipes' networks"
 
 
-_LIGHT = "the registry's, and a last phase with less noise, room and band limits, and no masks"
-_SPARING: dict[str, Any] = {
-    "masks": 0,
-    "noisy": 0.3,
-    "reverberant": 0.1,
-    "band_limited": 0.15,
-}
+_FINISHED = "the registry's, whose last phase has half the noise, rooms and band limits"
 
 
 @dataclass(frozen=True)
@@ -260,8 +253,8 @@ SEARCHES: dict[str, Search] = {
             _of_compact("compact-low", "compact-relative with 80 bands below 5.5 kHz", **_LOW),
             _of_compact("compact-taught", f"{_TAUGHT}, 0.7 of the target", **_RELATIVE, taught=0.7),
             _of_compact("compact-taught-alone", f"{_TAUGHT}, no labels", **_RELATIVE, taught=1.0),
-            _finishing("compact-finish", _LIGHT, 12, 3e-4, **_SPARING),
-            _finishing("compact-finish-long", f"{_LIGHT}, twice as long", 24, 1e-3, **_SPARING),
+            _finishing("compact-finish", f"{_FINISHED} and no masks"),
+            _finishing("compact-finish-masked", f"{_FINISHED} and half of the masks", masks=1),
         ),
     ),
 }
