@@ -43,9 +43,8 @@ class Experiment:
             trained on where the family does not cut its own.
         options: Keyword arguments of the architecture; none are the report's.
         augmentation: Of the family `compact`: the fields of its `Augmentation`.
-        finish: Of the family `compact`: a last phase, from the averaged weights on, on what live
-            audio mostly is: its `epochs`, its `learning_rate`, and the fields of its `augmentation`
-            that differ. Empty: none.
+        finish: Of the family `compact`: a last phase, from the averaged weights on: its `epochs`,
+            its `learning_rate`, and the fields of its `augmentation` that differ. Empty: none.
         needs: Packages, by import name, that not every training needs.
         scored_at_once: Clips in a batch when the network is scored; it matters to one that looks
             across them, whose accuracy one clip at a time is then measured too.
