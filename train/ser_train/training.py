@@ -23,6 +23,7 @@ from ser_train.checkpoint import LAST
 from ser_train.checkpoint import TrainingState
 from ser_train.checkpoint import load_checkpoint
 from ser_train.checkpoint import save_checkpoint
+from ser_train.cores import available_cores
 from ser_train.dataset import Dataset
 from ser_train.dataset import Samples
 from ser_train.experiments import Experiment
@@ -33,6 +34,8 @@ from ser_train.pretrained_weights import PretrainedWeights
 from ser_train.teachers import Teaching
 
 SEARCH, RETRAIN, FINISH = "search", "retrain", "finish"
+
+_MOST_WORKERS = 8
 
 EVALUATION_BATCH = 256
 """Clips at once in evaluation; with networks that do not look across them it changes nothing."""
@@ -170,11 +173,12 @@ class BatchesAhead(keras.utils.PyDataset):
     """Batches that are made in threads while the one before is learnt from; their order stays.
 
     A `PyDataset` with one worker is read through tf.data, whose tuning thread sleeps for 10 ms,
-    20 ms, 40 ms and so on, and is waited for when the epoch ends: an epoch of 45 s took 83.
+    20 ms, 40 ms and so on, and is waited for when the epoch ends: an epoch of 45 s took 83. More
+    threads than a CPU needs keep a GPU busy.
     """
 
     def __init__(self) -> None:
-        super().__init__(workers=2)
+        super().__init__(workers=max(2, min(available_cores(), _MOST_WORKERS)))
 
 
 class Batches(BatchesAhead):
