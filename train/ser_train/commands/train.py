@@ -72,6 +72,7 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
             type=positive,
             metavar="N",
             help=f"stop the search for the best epoch here (default {experiment.max_epochs})"
+            + ("; its last phase follows" if experiment.finish else "")
             + ("" if experiment.monitor == LAST else "; one that was broken off may get another"),
         )
         parser.add_argument(
