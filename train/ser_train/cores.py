@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 _MOST = 16
-"""More read files and decode no faster, and each process takes memory."""
+"""Each process takes memory."""
 
 
 def available_cores() -> int:

@@ -336,14 +336,6 @@ ABLATIONS: dict[str, Experiment] = {
             trainable_parameters=848_359,
         ),
         _ablation(
-            "compact",
-            "compact-broad",
-            "twice the channels: too large for a device, but a teacher (--teachers)",
-            options={"widths": [48, 96, 192, 288], "relative": True},
-            parameters=2_101_751,
-            trainable_parameters=2_098_199,
-        ),
-        _ablation(
             "wav2vec2",
             "wav2vec2-frozen-encoder",
             "convolutions of the feature encoder frozen",

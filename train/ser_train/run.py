@@ -96,8 +96,7 @@ class Run:
         """Keys of the configuration in which a run that was begun in the folder is another."""
         if not self.folder.started:
             return []
-        config, stored = _what_trains(self.config()), _what_trains(self.folder.config())
-        return sorted(key for key in config if stored.get(key) != config[key])
+        return _differences(self.config(), self.folder.config())
 
     def refuse_other_config(self, but: Collection[str] = ()) -> None:
         """Check that the folder, if a run was begun there, holds this one.
@@ -123,14 +122,9 @@ class Run:
         first = self.recipe.first_phase
         if first is None:
             return
-        config, stored = _what_trains(self.config()), _what_trains(first.run.config())
-        of_all = {"finish": config["experiment"]["finish"]}
-        differing = [
-            key
-            for key in sorted(config)
-            if config[key] != (stored[key] | of_all if key == "experiment" else stored.get(key))
-        ]
-        if stored["experiment"]["finish"]:
+        stored = first.run.config()
+        differing = _differences(self.config(), self._finished(stored))
+        if stored["experiment"].get("finish"):
             differing.append("finish")
         if differing:
             raise RunFolderError(
@@ -161,16 +155,23 @@ class Run:
 
     def _take_over_finish(self) -> None:
         """Let a run that was begun before its recipe had a last phase have it: nothing is lost."""
-        if not self.folder.started:
+        if not self.folder.started or not self.recipe.experiment.finish:
             return
         stored = self.folder.config()
-        own = self.recipe.experiment.to_dict()
-        if stored["experiment"].get("finish") or not own.get("finish"):
-            return
-        changed = stored | {"experiment": stored["experiment"] | {"finish": own["finish"]}}
-        config, later = _what_trains(self.config()), _what_trains(changed)
-        if all(later.get(key) == config[key] for key in config):
-            self.folder.write_json("config", changed)
+        finished = self._finished(stored)
+        if not stored["experiment"].get("finish") and not _differences(self.config(), finished):
+            self.folder.write_json("config", finished)
+
+    def _finished(self, config: dict[str, Any]) -> dict[str, Any]:
+        """A configuration with the last phase of this run's recipe."""
+        finish = self.recipe.experiment.finish
+        return config | {"experiment": config["experiment"] | {"finish": finish}}
+
+
+def _differences(config: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Keys of `config` in which `other` is of another training."""
+    config, other = _what_trains(config), _what_trains(other)
+    return sorted(key for key in config if other.get(key) != config[key])
 
 
 def _what_trains(config: dict[str, Any]) -> dict[str, Any]:

@@ -173,8 +173,7 @@ class BatchesAhead(keras.utils.PyDataset):
     """Batches that are made in threads while the one before is learnt from; their order stays.
 
     A `PyDataset` with one worker is read through tf.data, whose tuning thread sleeps for 10 ms,
-    20 ms, 40 ms and so on, and is waited for when the epoch ends: an epoch of 45 s took 83. More
-    threads than a CPU needs keep a GPU busy.
+    20 ms, 40 ms and so on, and is waited for when the epoch ends: an epoch of 45 s took 83.
     """
 
     def __init__(self) -> None:
