@@ -123,6 +123,13 @@ def test_runs_of_different_recipes_are_refused(make_run: MakeRun) -> None:
         pool_predictions(runs)
 
 
+def test_a_recipe_is_the_same_in_whatever_order_it_is_written(make_run: MakeRun) -> None:
+    experiment = {"id": "cnn", "architecture": "cnn", "spec": {}}
+    otherwise = dict(reversed(experiment.items()))
+    runs = [make_run("one", [ONE]), make_run("two", [TWO], experiment=otherwise)]
+    assert pool_predictions(runs).runs == ("one", "two")
+
+
 def test_a_clip_that_two_runs_of_one_seed_tested_is_refused(make_run: MakeRun) -> None:
     runs = [make_run("one", [ONE, TWO]), make_run("two", [TWO])]
     with pytest.raises(UsageError, match=r"SAVEE/JE_a01 would count twice: .*one and .*two"):

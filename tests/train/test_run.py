@@ -303,6 +303,22 @@ def test_a_first_phase_is_of_the_same_training(
         finishing(tmp_path, seed=1).check_first_phase()
 
 
+def test_a_first_phase_had_no_teachers(finishing: Callable[..., Any], tmp_path: Path) -> None:
+    from ser_train.teachers import Teaching
+
+    run = finishing(tmp_path)
+    stored = run.recipe.first_phase.run.config()
+    taught = dataclasses.replace(run.recipe, teaching=Teaching(()))
+    run = dataclasses.replace(run, recipe=taught)
+    run.check_first_phase()
+    stored["teaching"] = Teaching(()).to_dict()
+    other = RunFolder(tmp_path / "taught")
+    other.write_json("config", stored)
+    object.__setattr__(taught, "first_phase", dataclasses.replace(taught.first_phase, run=other))
+    with pytest.raises(RunFolderError, match="another teaching"):
+        run.check_first_phase()
+
+
 def test_a_first_phase_has_no_last_phase_itself(
     finishing: Callable[..., Any], tiny_run: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +165,30 @@ def test_a_taught_training_that_was_stopped_ends_as_the_unbroken_one(
         not np.array_equal(*pair)
         for pair in zip(unbroken.get_weights(), on_labels.get_weights(), strict=True)
     )
+
+
+def test_teachers_teach_in_the_last_phase_alone(
+    teaching: Any, teacher_run: RunFolder, data: Any, small_compact: Experiment, tmp_path: Path
+) -> None:
+    from ser_train.families import family
+    from ser_train.first_phase import read_first_phase
+    from ser_train.training import Recipe
+
+    kind = family("compact")
+    finish = {"epochs": 1, "learning_rate": 1e-3, "augmentation": {"noisy": 0.0}}
+    row = dataclasses.replace(small_compact, finish=finish)
+
+    def trained(name: str, **given: Any) -> list[Any]:
+        model, _ = kind.train(Recipe(row, 5, 1, **given), data, tmp_path / f"{name}.npz")
+        return model.get_weights()
+
+    # The teacher's own training is the first phase: it had no teachers.
+    first = read_first_phase(teacher_run.path)
+    behind = trained("behind", teaching=teaching, first_phase=first)
+    for weights, wanted in zip(trained("whole", teaching=teaching), behind, strict=True):
+        np.testing.assert_array_equal(weights, wanted)
+    on_labels = trained("labels", first_phase=first)
+    assert any(not np.array_equal(*pair) for pair in zip(behind, on_labels, strict=True))
 
 
 def test_judgements_are_the_teachers_probabilities(

@@ -136,7 +136,9 @@ def recipe_key(config: dict[str, Any]) -> str:
     Args:
         config: Of a run.
     """
-    return json.dumps([recipe_of(config["experiment"]), config["protocol"], _taught(config)])
+    recipe = [recipe_of(config["experiment"]), config["protocol"], _taught(config)]
+    # A run that got its last phase under way has its fields in another order.
+    return json.dumps(recipe, sort_keys=True)
 
 
 def _taught(config: dict[str, Any]) -> list[Any] | None:

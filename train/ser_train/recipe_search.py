@@ -78,15 +78,17 @@ class Candidate:
         Raises:
             UsageError: If it learns from teachers, or begins with a first phase, and there is none.
         """
+        if self.taught and not teachers:
+            raise UsageError(f"{self.id} learns from teachers: name them with --teachers")
+        teaching = Teaching(teachers, self.taught) if self.taught else None
         if self.finish:
             if not first_phase:
                 raise UsageError(f"{self.id} begins with a run: name it with --first-phase")
             row = EXPERIMENTS[self.experiment]
             finished = dataclasses.replace(row, finish=self.finish)
-            return Recipe(finished, SEED, row.max_epochs, first_phase=first_phase)
-        if self.taught and not teachers:
-            raise UsageError(f"{self.id} learns from teachers: name them with --teachers")
-        teaching = Teaching(teachers, self.taught) if self.taught else None
+            return Recipe(
+                finished, SEED, row.max_epochs, teaching=teaching, first_phase=first_phase
+            )
         row = dataclasses.replace(
             EXPERIMENTS[self.experiment],
             **{
@@ -123,10 +125,18 @@ def _of_compact(
     return Candidate(name, what, "compact", epochs, changes, taught)
 
 
-def _finishing(name: str, what: str, **augmented: Any) -> Candidate:
+def _finishing(
+    name: str,
+    what: str,
+    epochs: int = 12,
+    learning_rate: float = 3e-4,
+    taught: float = 0.0,
+    **augmented: Any,
+) -> Candidate:
     finish = EXPERIMENTS["compact"].finish
-    finish = finish | {"augmentation": finish["augmentation"] | augmented}
-    return Candidate(name, what, "compact", finish["epochs"], finish=finish)
+    augmentation = finish["augmentation"] | augmented
+    finish = {"epochs": epochs, "learning_rate": learning_rate, "augmentation": augmentation}
+    return Candidate(name, what, "compact", epochs, taught=taught, finish=finish)
 
 
 _WIDER = "24-48-96-144 channels, no mixup, gain from -30 to +12 dB"
@@ -255,6 +265,27 @@ SEARCHES: dict[str, Search] = {
             _of_compact("compact-taught-alone", f"{_TAUGHT}, no labels", **_RELATIVE, taught=1.0),
             _finishing("compact-finish", f"{_FINISHED} and no masks"),
             _finishing("compact-finish-masked", f"{_FINISHED} and half of the masks", masks=1),
+            _finishing(
+                "compact-second-cycle",
+                f"{_FINISHED} and half of the masks, 40 epochs at 1e-3",
+                epochs=40,
+                learning_rate=1e-3,
+                masks=1,
+            ),
+            _finishing(
+                "compact-finish-taught",
+                f"{_FINISHED} and no masks, 0.7 of the target from the networks of three recipes",
+                taught=0.7,
+            ),
+            _finishing(
+                "compact-second-cycle-taught",
+                f"{_FINISHED} and half of the masks, 24 epochs at 1e-3, 0.7 of the target from "
+                "the networks of three recipes",
+                epochs=24,
+                learning_rate=1e-3,
+                taught=0.7,
+                masks=1,
+            ),
         ),
     ),
 }

@@ -123,7 +123,9 @@ class Run:
         if first is None:
             return
         stored = first.run.config()
-        differing = _differences(self.config(), self._finished(stored))
+        # Teachers teach in the last phase alone.
+        own = self.config() | {"teaching": None}
+        differing = _differences(own, self._finished(stored))
         if stored["experiment"].get("finish"):
             differing.append("finish")
         if differing:

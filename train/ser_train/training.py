@@ -56,7 +56,7 @@ class Recipe:
         seed: Of weights, order and dropout.
         max_epochs: Replaces the experiment's, to stop early.
         weights: What a pretrained model starts from.
-        teaching: What it learns from other networks.
+        teaching: What it learns from other networks; in its last phase, if it has one.
         first_phase: A complete run that ends where the last phase begins, in the place of training
             so far.
     """

@@ -92,7 +92,8 @@ def add_teachers(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="RUN",
-        help="learn from these complete runs, of the same split, beside the labels (distillation)",
+        help="learn from these complete runs, of the same split, beside the labels (distillation); "
+        "in the last phase alone, where a recipe has one",
     )
 
 

@@ -110,6 +110,9 @@ a later configuration lacks.
 
 _LATER_FIELDS = ("damped_below", "limited_after_noise", "swinging", "swing_db", "swing_hz")
 
+DONE_TO_INPUTS = ("masks", "mask_bands", "mask_frames", "mixed", "mix_beta", "label_smoothing")
+"""Fields of what is done to standardized windows and targets: teachers judge windows before it."""
+
 _SWING_BANDS = 4
 """Bands, evenly spaced, at which a swinging noise has a level of its own."""
 

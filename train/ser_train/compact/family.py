@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_train.checkpoint import TrainingState
+from ser_train.compact.augmentation import DONE_TO_INPUTS
 from ser_train.compact.augmentation import Augmentation
 from ser_train.compact.augmentation import WindowAugmenter
 from ser_train.compact.clip_spectrograms import ClipSpectrograms
@@ -92,13 +93,17 @@ class CompactFamily(FeatureFamily):
     ) -> tuple[keras.Model, TrainingState]:
         """As `ser_train.training.train`, for all epochs; the averaged weights are kept.
 
-        With a finish, another phase begins from the averaged weights. Validation figures of an
+        With a finish, another phase begins from the averaged weights, and teachers teach in that
+        phase alone. Validation figures of an
         epoch are those of the weights as they are, not averaged.
         """
         if recipe.first_phase:
             model, state = self._read_first(recipe, recipe.first_phase, data)
         else:
-            model, state = self._train(recipe, data, checkpoint, progress, on_epoch)
+            first = recipe
+            if recipe.experiment.finish:
+                first = dataclasses.replace(recipe, teaching=None)
+            model, state = self._train(first, data, checkpoint, progress, on_epoch)
         if recipe.experiment.finish:
             model, state = self._finish(
                 recipe, data, checkpoint, (model, state), progress, on_epoch
@@ -201,8 +206,9 @@ def _taught(
 ) -> Callable[[tuple[int, int]], BatchesAhead]:
     """What makes the batches of an epoch, once the teachers have judged all views."""
     views = Views(data.train, augmenter)
+    changes = {k: v for k, v in settings.to_dict().items() if k not in DONE_TO_INPUTS}
     key = {
-        "augmentation": settings.to_dict(),
+        "augmentation": changes,
         "spec": recipe.experiment.spec.to_dict(),
         "split": data.split.hash,
         "corpora": data.corpora_hash,
