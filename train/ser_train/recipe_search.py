@@ -128,15 +128,13 @@ def _of_compact(
 def _finishing(
     name: str,
     what: str,
-    epochs: int = 12,
-    learning_rate: float = 3e-4,
     taught: float = 0.0,
+    phase: dict[str, Any] | None = None,
     **augmented: Any,
 ) -> Candidate:
-    finish = EXPERIMENTS["compact"].finish
-    augmentation = finish["augmentation"] | augmented
-    finish = {"epochs": epochs, "learning_rate": learning_rate, "augmentation": augmentation}
-    return Candidate(name, what, "compact", epochs, taught=taught, finish=finish)
+    finish = EXPERIMENTS["compact"].finish | (phase or {})
+    finish["augmentation"] = finish["augmentation"] | augmented
+    return Candidate(name, what, "compact", finish["epochs"], taught=taught, finish=finish)
 
 
 _WIDER = "24-48-96-144 channels, no mixup, gain from -30 to +12 dB"
@@ -268,8 +266,7 @@ SEARCHES: dict[str, Search] = {
             _finishing(
                 "compact-second-cycle",
                 f"{_FINISHED} and half of the masks, 40 epochs at 1e-3",
-                epochs=40,
-                learning_rate=1e-3,
+                phase={"epochs": 40, "learning_rate": 1e-3},
                 masks=1,
             ),
             _finishing(
@@ -281,9 +278,8 @@ SEARCHES: dict[str, Search] = {
                 "compact-second-cycle-taught",
                 f"{_FINISHED} and half of the masks, 24 epochs at 1e-3, 0.7 of the target from "
                 "the networks of three recipes",
-                epochs=24,
-                learning_rate=1e-3,
                 taught=0.7,
+                phase={"epochs": 24, "learning_rate": 1e-3},
                 masks=1,
             ),
         ),
